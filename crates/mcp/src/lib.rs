@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What MCP says on the wire; no I/O.
+
+pub mod sse;
