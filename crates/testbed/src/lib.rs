@@ -1,1 +1,10 @@
-//! Placeholder.
+//! A small world to try the gateway in: an identity provider, upstreams, the program itself, and clients.
+//!
+//! Everything here sees only the wire, as a stranger would, and listens on loopback alone. What `demo` uses reports errors; what
+//! only tests use panics with the reason, since a test can do nothing else with it.
+
+pub mod clock;
+mod http_server;
+pub mod idp;
+
+pub use idp::Idp;
