@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
+
 import gate
 import matrix
 import suites
