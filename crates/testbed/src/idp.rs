@@ -6,6 +6,7 @@
 
 mod grants;
 mod keys;
+mod registration;
 mod serve;
 mod token;
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::keys::Algorithm;
 use self::keys::KeySet;
+pub(crate) use self::keys::random_id;
 pub use self::token::TokenBuilder;
 use crate::clock::{self, Clock};
 use crate::http_server::{self, HttpServer};
@@ -271,3 +273,5 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+mod tests;

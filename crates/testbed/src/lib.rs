@@ -3,8 +3,11 @@
 //! Everything here sees only the wire, as a stranger would, and listens on loopback alone. What `demo` uses reports errors; what
 //! only tests use panics with the reason, since a test can do nothing else with it.
 
+pub mod client;
 pub mod clock;
 mod http_server;
 pub mod idp;
+mod wire;
 
+pub use client::Client;
 pub use idp::Idp;

@@ -1,4 +1,4 @@
-//! How clients come to tokens: registration, authorization code with PKCE, refresh, client credentials.
+//! How clients come to tokens: authorization code with PKCE, refresh, client credentials.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ const CODE_LIFETIME: u64 = 60;
 /// What is remembered between two requests; each map loses an entry rather than grow.
 #[derive(Default)]
 pub(super) struct Memory {
-    clients: BTreeMap<String, Client>,
+    pub(super) clients: BTreeMap<String, Client>,
     codes: BTreeMap<String, Code>,
     refresh_tokens: BTreeMap<String, Grant>,
 }
 
 #[derive(Clone)]
-struct Client {
-    redirect_uris: Vec<String>,
-    secret: Option<String>,
+pub(super) struct Client {
+    pub(super) redirect_uris: Vec<String>,
+    pub(super) secret: Option<String>,
 }
 
 /// What was granted to whom.
@@ -50,7 +50,11 @@ struct Code {
 }
 
 /// An OAuth error: status, code, description.
-struct Refused(u16, &'static str, &'static str);
+pub(super) struct Refused(
+    pub(super) u16,
+    pub(super) &'static str,
+    pub(super) &'static str,
+);
 
 /// Parameters of a query or form; one that comes twice counts as missing, as does an empty one.
 struct Parameters(Vec<(String, String)>);
@@ -94,61 +98,6 @@ impl Memory {
 }
 
 impl Shared {
-    pub(super) fn register(&self, body: &[u8]) -> Response<Body> {
-        let wish: Value = serde_json::from_slice(body).unwrap_or_default();
-        let redirect_uris: Vec<String> = wish
-            .get("redirect_uris")
-            .and_then(Value::as_array)
-            .map(|uris| {
-                uris.iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .unwrap_or_default();
-        if redirect_uris.is_empty()
-            || redirect_uris.len() > 20
-            || redirect_uris.iter().any(|uri| !is_redirect(uri))
-        {
-            return Refused(
-                400,
-                "invalid_redirect_uri",
-                "redirect_uris must be a list of absolute URLs",
-            )
-            .into();
-        }
-        let method = wish
-            .get("token_endpoint_auth_method")
-            .and_then(Value::as_str)
-            .unwrap_or("client_secret_basic");
-        let secret = (method != "none").then(random_id);
-        let id = random_id();
-        let mut answer = json!({
-            "client_id": id,
-            "client_id_issued_at": (self.clock)(),
-            "redirect_uris": redirect_uris,
-            "token_endpoint_auth_method": method,
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-        });
-        if let (Some(members), Some(secret)) = (answer.as_object_mut(), &secret) {
-            members.insert("client_secret".into(), secret.as_str().into());
-            members.insert("client_secret_expires_at".into(), 0.into());
-        }
-        if let (Some(members), Some(name)) = (answer.as_object_mut(), wish.get("client_name")) {
-            members.insert("client_name".into(), name.clone());
-        }
-        remember(
-            &mut self.state().grants.clients,
-            id,
-            Client {
-                redirect_uris,
-                secret,
-            },
-        );
-        no_store(http_server::json(201, &answer))
-    }
-
     /// Alice is always there and always says yes.
     pub(super) fn authorize(&self, query: &str) -> Response<Body> {
         let asked = Parameters::parse(query.as_bytes());
@@ -160,7 +109,7 @@ impl Shared {
         let redirect_uri = asked.one("redirect_uri").unwrap_or_default();
         let Some(mut back) = Url::parse(redirect_uri)
             .ok()
-            .filter(|_| may_redirect(&client, redirect_uri))
+            .filter(|_| client.may_redirect(redirect_uri))
         else {
             return Refused(
                 400,
@@ -371,7 +320,7 @@ impl From<Refused> for Response<Body> {
     }
 }
 
-fn no_store(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn no_store(mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -379,7 +328,7 @@ fn no_store(mut response: Response<Body>) -> Response<Body> {
 }
 
 /// Names are random, so the one that must go is nobody's in particular.
-fn remember<T>(map: &mut BTreeMap<String, T>, name: String, value: T) {
+pub(super) fn remember<T>(map: &mut BTreeMap<String, T>, name: String, value: T) {
     if map.len() >= REMEMBERED {
         map.pop_first();
     }
@@ -402,35 +351,4 @@ fn basic_credentials(line: &HeaderValue) -> Option<(String, String)> {
             .unwrap_or_default()
     };
     Some((decoded(id), decoded(secret)))
-}
-
-/// Absolute, no fragment, and no scheme that a browser would run.
-fn is_redirect(uri: &str) -> bool {
-    Url::parse(uri).is_ok_and(|url| {
-        url.fragment().is_none()
-            && !matches!(
-                url.scheme(),
-                "javascript" | "data" | "vbscript" | "file" | "blob"
-            )
-    })
-}
-
-/// Whole comparison; on loopback the port is the client's choice (RFC 8252 section 7.3).
-fn may_redirect(client: &Client, asked: &str) -> bool {
-    client.redirect_uris.iter().any(|registered| {
-        registered == asked
-            || without_loopback_port(registered)
-                .is_some_and(|uri| without_loopback_port(asked) == Some(uri))
-    })
-}
-
-fn without_loopback_port(uri: &str) -> Option<Url> {
-    let mut url = Url::parse(uri).ok()?;
-    if url.scheme() != "http"
-        || !matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
-    {
-        return None;
-    }
-    url.set_port(None).ok()?;
-    Some(url)
 }

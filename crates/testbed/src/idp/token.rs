@@ -46,6 +46,7 @@ impl TokenBuilder {
         }
     }
 
+    /// Another user than alice.
     pub fn subject(self, subject: &str) -> Self {
         self.claim("sub", subject)
     }
@@ -165,6 +166,13 @@ impl TokenBuilder {
         members.extend(self.header.clone());
         members.retain(|_, value| !value.is_null());
         members
+    }
+}
+
+/// So that a request can be given a builder where it wants a token.
+impl From<TokenBuilder> for String {
+    fn from(token: TokenBuilder) -> Self {
+        token.sign()
     }
 }
 
