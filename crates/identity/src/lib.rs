@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Who is calling.
+//!
+//! [`Authenticators`] holds everything the configuration says about who may vouch for a caller: the keys of each provider, kept
+//! fresh in the background, and one bounded cache of what verified credentials mean. A route asks its [`RouteAuthenticator`], which
+//! answers with a [`Caller`] or a [`Failure`] and never with HTTP.
+//!
+//! The order of the checks is the security design: shape, then the header, then the issuer that selects the authenticator, then
+//! that issuer's keys and no others, then the signature, then the claims. A credential that is present and bad is never treated
+//! as absent, and never handed to the next authenticator.
+
+mod authenticators;
+mod back_channel;
+mod bearer;
+mod cache;
+mod caller;
+mod claims;
+mod credential;
+mod discovery;
+mod failure;
+mod json;
+mod jws;
+mod keys;
+mod provider;
+mod route;
+mod values;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use authenticators::{Authenticators, StartError};
+pub use caller::{Caller, Clock, Kind, Timestamp};
+pub use failure::Failure;
+pub use route::RouteAuthenticator;
+pub use values::IdentityValues;

@@ -1,0 +1,122 @@
+//! A verified caller, and the time by which it is judged.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use oauth::Scopes;
+
+use crate::credential::Credential;
+use crate::values::{self, IdentityValues};
+
+/// Seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+/// The wall clock, handed in by whoever runs the program.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Whether a person stands behind the credential (SEC-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Somebody who logged in.
+    User,
+    /// A program on its own behalf.
+    Client,
+}
+
+impl Kind {
+    /// The value of `X-Auth-Kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Who calls: issuer, kind and subject (SEC-1), and what the credential says beyond that. A clone is two counters.
+///
+/// Only a [`RouteAuthenticator`](crate::RouteAuthenticator) makes one, from a credential whose signature and claims it has judged.
+#[derive(Clone)]
+pub struct Caller {
+    pub(crate) credential: Arc<Credential>,
+    /// For each further claim of the route, where its value lies in the credential.
+    pub(crate) extras: Option<Arc<[Option<usize>]>>,
+}
+
+impl Caller {
+    /// The issuer, byte for byte as in the token.
+    pub fn issuer(&self) -> &str {
+        &self.credential.issuer
+    }
+
+    /// User or client.
+    pub fn kind(&self) -> Kind {
+        self.credential.kind
+    }
+
+    /// The subject within the issuer and kind.
+    pub fn subject(&self) -> &str {
+        &self.credential.subject
+    }
+
+    /// The OAuth client the credential was issued to, where it says so.
+    pub fn client_id(&self) -> Option<&str> {
+        self.credential.client_id.as_deref()
+    }
+
+    /// The scopes, with what they imply.
+    pub fn scopes(&self) -> &Scopes {
+        &self.credential.scopes
+    }
+
+    /// When the credential ends, by its own words: without leeway.
+    pub fn expires(&self) -> Timestamp {
+        self.credential.expires
+    }
+
+    /// The name the configuration gives the authenticator.
+    pub fn authenticator(&self) -> &str {
+        &self.credential.provider.name
+    }
+
+    /// The kind of authenticator, as in `X-Auth-Method`.
+    pub fn method(&self) -> &'static str {
+        self.credential.provider.method
+    }
+
+    /// The identity as header values.
+    pub fn values(&self) -> &IdentityValues {
+        &self.credential.values
+    }
+
+    /// The value of the route's `index`th further claim; `None` if the credential lacks it or it is no text.
+    pub fn extra(&self, index: usize) -> Option<&HeaderValue> {
+        let place = (*self.extras.as_ref()?.get(index)?)?;
+        self.credential.extras.get(place)?.as_ref()
+    }
+
+    /// Whether the route's further claims together are more than an upstream is sent (SEC-35).
+    pub fn extras_too_large(&self) -> bool {
+        let Some(extras) = &self.extras else {
+            return false;
+        };
+        let total: usize = (0..extras.len())
+            .filter_map(|index| self.extra(index))
+            .map(HeaderValue::len)
+            .sum();
+        total > values::MAX_BYTES
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("issuer", &self.issuer())
+            .field("kind", &self.kind())
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .finish_non_exhaustive()
+    }
+}

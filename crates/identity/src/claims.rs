@@ -1,0 +1,124 @@
+//! What the claims of a token say, once its signature is known to be good.
+//!
+//! All of this is ours and none of it jsonwebtoken's, which takes an `iss` that is an array, an `aud` that is a number, a `nbf` in
+//! the future and any `typ`.
+
+use std::sync::Arc;
+
+use config::{AudienceClaim, TokenType};
+use http::HeaderValue;
+use serde_json::{Map, Value};
+
+use crate::caller::{Kind, Timestamp};
+use crate::credential::{Audience, Credential};
+use crate::failure::Failure;
+use crate::keys::Key;
+use crate::provider::{Issuer, Provider};
+use crate::values::{self, IdentityValues};
+
+mod identity;
+mod kind;
+mod time;
+
+pub(crate) use kind::typ;
+
+/// Judges everything in the claims that no route and no clock changes, and keeps what the rest needs.
+pub(crate) fn credential(
+    provider: &Arc<Provider>,
+    issuer: &Issuer,
+    key: Arc<Key>,
+    token_type: TokenType,
+    claims: &Map<String, Value>,
+) -> Result<Credential, Failure> {
+    kind::judge(token_type, provider.jwt.nonce_allowed, claims)?;
+    if claims.contains_key("cnf") {
+        return Err(Failure::ProofRequired);
+    }
+    let times = time::read(claims, provider.jwt.max_token_lifetime)?;
+    let who = identity::who(&provider.jwt.claims.subject, claims)?;
+    let audience = audience(provider.jwt.audience_claim, claims)?;
+    let scopes = identity::scopes(provider, claims)?;
+    let values = IdentityValues {
+        subject: values::single(&who.subject),
+        issuer: issuer.value.clone(),
+        kind: HeaderValue::from_static(who.kind.as_str()),
+        method: HeaderValue::from_static(provider.method),
+        email: identity::email(&provider.jwt, claims),
+        name: identity::text(&provider.jwt.claims.name, claims).map(values::single),
+        groups: identity::groups(provider, claims),
+        scopes: values::joined(scopes.iter(), " "),
+        client: who.client_id.as_deref().map(values::single),
+        too_large: false,
+    };
+    Ok(Credential {
+        provider: Arc::clone(provider),
+        key,
+        issuer: Arc::clone(&issuer.text),
+        kind: who.kind,
+        subject: who.subject,
+        client_id: who.client_id,
+        scopes,
+        expires: times.expires,
+        not_before: times.not_before,
+        issued_at: times.issued_at,
+        audience,
+        values: values.measured(),
+        extras: provider
+            .extras
+            .iter()
+            .map(|path| path.find(claims).and_then(identity::header))
+            .collect(),
+    })
+}
+
+/// Who a token names.
+pub(crate) struct Who {
+    kind: Kind,
+    subject: Box<str>,
+    client_id: Option<Box<str>>,
+}
+
+/// When a token counts.
+pub(crate) struct Times {
+    expires: Timestamp,
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+}
+
+fn audience(claim: AudienceClaim, claims: &Map<String, Value>) -> Result<Audience, Failure> {
+    let aud: Box<[Box<str>]> = match claims.get("aud") {
+        None => Box::default(),
+        Some(Value::String(one)) => [one.as_str().into()].into(),
+        Some(Value::Array(several)) => several
+            .iter()
+            .map(|one| one.as_str().map(Box::from))
+            .collect::<Option<_>>()
+            .ok_or_else(|| Failure::malformed("aud has an element that is not a string"))?,
+        Some(_) => return Err(Failure::malformed("aud is neither a string nor an array")),
+    };
+    match claim {
+        AudienceClaim::Aud => Ok(Audience::Aud(aud)),
+        AudienceClaim::ClientId => {
+            // the same pool signs ID tokens for the same client
+            if claims.get("token_use").and_then(Value::as_str) != Some("access") {
+                return Err(Failure::TokenTypeNotAllowed(
+                    "token_use is not access".into(),
+                ));
+            }
+            let client_id = string(claims, "client_id")?.unwrap_or_default();
+            Ok(Audience::Client {
+                client_id: client_id.into(),
+                aud,
+            })
+        }
+    }
+}
+
+/// An optional claim that must be a string.
+fn string<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c str>, Failure> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Failure::malformed(format!("{name} is not a string"))),
+    }
+}

@@ -1,0 +1,206 @@
+//! Why a credential that was presented does not count.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::caller::Timestamp;
+
+/// When to ask again while a provider's keys are out of reach. The background fetch tries at least this often at first.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a credential is refused. `Display` is precise and meant for the operator's log alone; what the caller may know is decided
+/// where refusals become HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The `Authorization` header is not one bearer token.
+    #[error("malformed credentials: {0}")]
+    MalformedCredentials(&'static str),
+    /// No three parts of base64url: opaque, encrypted, or something else.
+    #[error("token is not a valid JWT format: {0}")]
+    NotAJwt(&'static str),
+    /// Header or payload is not one strict JSON object, or a member that is judged has the wrong type.
+    #[error("malformed token: {0}")]
+    MalformedToken(Box<str>),
+    /// The algorithm is none of the authenticator's, or does not fit the key.
+    #[error("algorithm {found} not allowed, {allowed}")]
+    AlgorithmNotAllowed {
+        /// What the header says.
+        found: Excerpt,
+        /// What would be.
+        allowed: Box<str>,
+    },
+    /// `typ`, or the marks of SEC-13, say that this is no access token.
+    #[error("token type not allowed: {0}")]
+    TokenTypeNotAllowed(Box<str>),
+    /// The header demands extensions (RFC 7515 section 4.1.11); none is known here.
+    #[error("critical header: the token demands extensions that are not known here")]
+    CriticalHeader,
+    /// No key of the issuer's set is the one named.
+    #[error("unknown key: {0}")]
+    UnknownKey(Box<str>),
+    /// The key is the issuer's, the signature is not that key's.
+    #[error("invalid token signature{0}")]
+    InvalidSignature(&'static str),
+    /// Past `exp` and leeway.
+    #[error("token has expired: {late} s ago")]
+    Expired {
+        /// Seconds since `exp`.
+        late: u64,
+    },
+    /// Before `nbf` or `iat` and leeway.
+    #[error("token not yet valid: {claim} is {early} s ahead")]
+    NotYetValid {
+        /// `nbf` or `iat`.
+        claim: &'static str,
+        /// Seconds until then.
+        early: u64,
+    },
+    /// Without `exp`.
+    #[error("token has no expiry")]
+    MissingExpiry,
+    /// `exp − iat` is more than the authenticator takes.
+    #[error("token lifetime too long: {0}")]
+    LifetimeTooLong(Box<str>),
+    /// None of the issuers that the route accepts.
+    #[error("issuer mismatch: expected {expected}, got {found}")]
+    IssuerMismatch {
+        /// Those that the route accepts.
+        expected: Box<str>,
+        /// What the token says.
+        found: Excerpt,
+    },
+    /// Meant for somebody else (AUD-2).
+    #[error("token audience invalid: expected {expected}, got {found}")]
+    AudienceMismatch {
+        /// What counts at the route.
+        expected: Box<str>,
+        /// What the token says.
+        found: Excerpt,
+    },
+    /// Nobody is named: no subject, no client.
+    #[error("token names neither a subject nor a client")]
+    MissingSubject,
+    /// `cnf` binds the token to a key, and no proof of it is checked yet (SEC-15).
+    #[error("proof required: the token is bound to a key (cnf)")]
+    ProofRequired,
+    /// There are no keys to check with.
+    #[error("keys of authenticator {authenticator} cannot be reached")]
+    JwksUnreachable {
+        /// Whose.
+        authenticator: Box<str>,
+    },
+}
+
+impl Failure {
+    /// The slug of contract section 4: for audit and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::MalformedCredentials(_) => "malformed_credentials",
+            Self::NotAJwt(_) => "not_a_jwt",
+            Self::MalformedToken(_) => "malformed_token",
+            Self::AlgorithmNotAllowed { .. } => "algorithm_not_allowed",
+            Self::TokenTypeNotAllowed(_) => "token_type_not_allowed",
+            Self::CriticalHeader => "critical_header",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::InvalidSignature(_) => "invalid_signature",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not_yet_valid",
+            Self::MissingExpiry => "missing_expiry",
+            Self::LifetimeTooLong(_) => "lifetime_too_long",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::AudienceMismatch { .. } => "audience_mismatch",
+            Self::MissingSubject => "missing_subject",
+            Self::ProofRequired => "proof_required",
+            Self::JwksUnreachable { .. } => "jwks_unreachable",
+        }
+    }
+
+    /// When it is worth asking again: only for failures that are ours and not the caller's (503).
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::JwksUnreachable { .. } => Some(RETRY_AFTER),
+            Self::MalformedCredentials(_)
+            | Self::NotAJwt(_)
+            | Self::MalformedToken(_)
+            | Self::AlgorithmNotAllowed { .. }
+            | Self::TokenTypeNotAllowed(_)
+            | Self::CriticalHeader
+            | Self::UnknownKey(_)
+            | Self::InvalidSignature(_)
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::MissingExpiry
+            | Self::LifetimeTooLong(_)
+            | Self::IssuerMismatch { .. }
+            | Self::AudienceMismatch { .. }
+            | Self::MissingSubject
+            | Self::ProofRequired => None,
+        }
+    }
+
+    pub(crate) fn malformed(what: impl Into<Box<str>>) -> Self {
+        Self::MalformedToken(what.into())
+    }
+
+    /// Expired at `now`, `leeway` after `exp` (RFC 7519 section 4.1.4: on or after that moment it must not be taken).
+    pub(crate) fn if_expired(
+        expires: Timestamp,
+        leeway: Duration,
+        now: Timestamp,
+    ) -> Result<(), Self> {
+        if now.0 < expires.0.saturating_add(leeway.as_secs()) {
+            return Ok(());
+        }
+        Err(Self::Expired {
+            late: now.0.saturating_sub(expires.0),
+        })
+    }
+}
+
+/// Text out of a token, cut and escaped, so that a stranger can neither flood nor forge a log line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt(Box<str>);
+
+impl Excerpt {
+    const MAX_CHARS: usize = 120;
+
+    /// Quotes the beginning of `text`.
+    pub(crate) fn of(text: &str) -> Self {
+        let mut chars = text.chars();
+        let head: String = chars.by_ref().take(Self::MAX_CHARS).collect();
+        let more = if chars.next().is_some() { "…" } else { "" };
+        Self(format!("{head:?}{more}").into())
+    }
+
+    /// Words of our own in the same place.
+    pub(crate) fn said(words: &str) -> Self {
+        Self(words.into())
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_a_token_is_cut_and_escaped() {
+        assert_eq!(Excerpt::of("a\nb").to_string(), r#""a\nb""#);
+        let long = Excerpt::of(&"é".repeat(500)).to_string();
+        assert_eq!(long.chars().count(), Excerpt::MAX_CHARS + 3, "{long}");
+    }
+
+    #[test]
+    fn s3_47_only_unreachable_keys_are_worth_a_second_try() {
+        let unreachable = Failure::JwksUnreachable {
+            authenticator: "corp".into(),
+        };
+        assert_eq!(unreachable.retry_after(), Some(RETRY_AFTER));
+        assert_eq!(Failure::MissingExpiry.retry_after(), None);
+    }
+}

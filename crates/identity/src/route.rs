@@ -1,0 +1,127 @@
+//! What one route takes for a credential.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::authenticators::Authenticators;
+use crate::bearer;
+use crate::cache::Digest;
+use crate::caller::{Caller, Timestamp};
+use crate::credential::{Credential, Expected};
+use crate::failure::{Excerpt, Failure};
+use crate::jws::Jws;
+use crate::provider::{Issuer, Provider, Selected};
+
+/// Answers, for one route, who is calling.
+pub struct RouteAuthenticator {
+    pub(crate) all: Arc<Authenticators>,
+    /// Those that the route accepts, and the audiences that count there for each.
+    pub(crate) accepted: Box<[(Arc<Provider>, Expected)]>,
+    /// The number of the set of authenticators: credentials are remembered per set.
+    pub(crate) realm: u32,
+    /// For each further claim of the route, its place in a credential; `None` if the route has none.
+    pub(crate) extras: Option<Arc<[Option<usize>]>>,
+}
+
+impl RouteAuthenticator {
+    /// Who is calling; `None` if no credential was presented. Looks at `Authorization` alone.
+    pub async fn caller(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, Failure> {
+        let Some(token) = bearer::token(headers)? else {
+            return Ok(None);
+        };
+        let digest = Digest::of(self.realm, token);
+        if let Some(credential) = self.all.cache.find(&digest) {
+            self.judge(&credential, now)?;
+            return Ok(Some(self.admit(credential)));
+        }
+        let credential = Arc::new(self.verify(token).await?);
+        // a verification that waited for keys may end later than it began
+        self.judge(&credential, now.max((self.all.clock)()))?;
+        // not before it is good here: tokens meant for others must not fill the memory
+        self.all.cache.keep(digest, &credential);
+        Ok(Some(self.admit(credential)))
+    }
+
+    /// The issuers to name to clients, each in its document's own spelling once that is known (S3-27).
+    pub fn issuers(&self) -> Vec<Box<str>> {
+        self.accepted
+            .iter()
+            .map(|(provider, _)| provider.issuer().into())
+            .collect()
+    }
+
+    /// Whether the caller's credential would still be taken: for streams, which outlive the request that opened them (SEC-55).
+    pub fn still_good(&self, caller: &Caller, now: Timestamp) -> bool {
+        let credential = &caller.credential;
+        credential.key.is_live() && self.judge(credential, now).is_ok()
+    }
+
+    fn admit(&self, credential: Arc<Credential>) -> Caller {
+        Caller {
+            credential,
+            extras: self.extras.clone(),
+        }
+    }
+
+    fn judge(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
+        let accepted = self
+            .accepted
+            .iter()
+            .find(|(provider, _)| provider.index == credential.provider.index);
+        match accepted {
+            Some((_, expected)) => credential.judge(expected, now),
+            None => Err(self.mismatch(Excerpt::of(&credential.issuer))),
+        }
+    }
+
+    async fn verify(&self, token: &str) -> Result<Credential, Failure> {
+        let token = Jws::read(token)?;
+        let (provider, issuer) = self.select(&token)?;
+        let credential = provider.verify(issuer, &token).await?;
+        tracing::debug!(
+            authenticator = %provider.name,
+            sub = %Excerpt::of(&credential.subject),
+            scope = %credential.scopes,
+            "token claims"
+        );
+        Ok(credential)
+    }
+
+    /// The token says who issued it, and that alone selects whose keys and rules are used, before any key is tried (S3-32, X20).
+    fn select(&self, token: &Jws<'_>) -> Result<(&Arc<Provider>, &Issuer), Failure> {
+        let iss = match token.claims.get("iss") {
+            Some(Value::String(iss)) => iss,
+            Some(_) => return Err(Failure::malformed("iss is not a string")),
+            None => return Err(self.mismatch(Excerpt::said("none"))),
+        };
+        for (provider, _) in &self.accepted {
+            match provider.select(iss) {
+                Selected::Issuer(issuer) => return Ok((provider, issuer)),
+                Selected::NotYetKnown => return Err(provider.unreachable()),
+                Selected::No => {}
+            }
+        }
+        Err(self.mismatch(Excerpt::of(iss)))
+    }
+
+    fn mismatch(&self, found: Excerpt) -> Failure {
+        let expected: Vec<_> = self
+            .accepted
+            .iter()
+            .flat_map(|(provider, _)| {
+                let further = provider.jwt.issuers.iter().map(AsRef::as_ref);
+                [provider.issuer()].into_iter().chain(further)
+            })
+            .collect();
+        Failure::IssuerMismatch {
+            expected: format!("{expected:?}").into(),
+            found,
+        }
+    }
+}

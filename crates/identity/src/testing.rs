@@ -1,0 +1,342 @@
+//! A small world for tests: providers whose keys lie in files, and tokens signed by them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaKeyPair,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use config::{
+    Admin, Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, ClaimPath, Claims, Config,
+    Cors, Jwt, KeySource, Level, Limits, LogFormat, Logging, Server, Start, Timeouts, TokenType,
+};
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Map, Value, json};
+
+use crate::{Authenticators, Caller, Failure, RouteAuthenticator, Timestamp};
+
+/// The moment at which tests happen.
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
+pub(crate) const ISSUER: &str = "https://issuer.example";
+pub(crate) const RESOURCE: &str = "https://mcp.example/mcp";
+
+/// A private key, and what is published of it.
+pub(crate) enum TestKey {
+    Es256(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl TestKey {
+    pub(crate) fn es256() -> Self {
+        Self::Es256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    pub(crate) fn ed25519() -> Self {
+        Self::Ed25519(Ed25519KeyPair::generate().unwrap())
+    }
+
+    pub(crate) fn rsa() -> Self {
+        Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
+    }
+
+    /// The public key with a `kid`.
+    pub(crate) fn jwk(&self, kid: &str) -> Value {
+        let mut jwk = self.bare_jwk();
+        jwk["kid"] = kid.into();
+        jwk
+    }
+
+    /// The public key without a `kid`.
+    pub(crate) fn bare_jwk(&self) -> Value {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match self {
+            Self::Es256(pair) => {
+                let point = pair.public_key().as_ref();
+                json!({ "kty": "EC", "crv": "P-256", "x": text(&point[1..33]), "y": text(&point[33..]) })
+            }
+            Self::Ed25519(pair) => {
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref()) })
+            }
+            Self::Rsa(pair) => {
+                let public = pair.public_key();
+                let n = public.modulus().big_endian_without_leading_zero();
+                let e = public.exponent().big_endian_without_leading_zero();
+                json!({ "kty": "RSA", "n": text(n), "e": text(e) })
+            }
+        }
+    }
+
+    /// Signs exactly this text as header and payload.
+    pub(crate) fn sign_text(&self, alg: &str, header: &str, payload: &str) -> String {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let signed = format!("{}.{}", text(header.as_bytes()), text(payload.as_bytes()));
+        let random = SystemRandom::new();
+        let message = signed.as_bytes();
+        let signature = match self {
+            Self::Es256(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let padding: &'static dyn aws_lc_rs::signature::RsaEncoding = if alg == "PS256" {
+                    &RSA_PSS_SHA256
+                } else {
+                    &RSA_PKCS1_SHA256
+                };
+                pair.sign(padding, &random, message, &mut signature)
+                    .unwrap();
+                signature
+            }
+        };
+        format!("{signed}.{}", text(&signature))
+    }
+
+    fn alg(&self) -> &'static str {
+        match self {
+            Self::Es256(_) => "ES256",
+            Self::Ed25519(_) => "EdDSA",
+            Self::Rsa(_) => "RS256",
+        }
+    }
+}
+
+/// A token in the making: good in every way until something is changed.
+pub(crate) struct Token<'k> {
+    key: &'k TestKey,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+}
+
+impl<'k> Token<'k> {
+    pub(crate) fn new(key: &'k TestKey) -> Self {
+        let Value::Object(header) = json!({ "alg": key.alg(), "kid": "k1", "typ": "at+jwt" })
+        else {
+            unreachable!()
+        };
+        let Value::Object(claims) = json!({
+            "iss": ISSUER,
+            "sub": "ada",
+            "aud": RESOURCE,
+            "client_id": "app",
+            "scope": "mcp",
+            "iat": NOW.0 - 60,
+            "exp": NOW.0 + 600,
+            "jti": "1",
+        }) else {
+            unreachable!()
+        };
+        Self {
+            key,
+            header,
+            claims,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn no_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
+    pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn no_claim(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// These claims and no others.
+    pub(crate) fn only(mut self, claims: Value) -> Self {
+        let Value::Object(claims) = claims else {
+            panic!("claims are an object")
+        };
+        self.claims = claims;
+        self
+    }
+
+    pub(crate) fn sign(self) -> String {
+        let header = Value::Object(self.header);
+        let alg = header["alg"].as_str().unwrap_or_default().to_owned();
+        self.key.sign_text(
+            &alg,
+            &header.to_string(),
+            &Value::Object(self.claims).to_string(),
+        )
+    }
+}
+
+/// Settings as a configuration file has them when it says nothing.
+pub(crate) fn jwt() -> Jwt {
+    let path = |text: &str| ClaimPath::parse(text).unwrap();
+    Jwt {
+        issuer: ISSUER.into(),
+        issuers: Vec::new(),
+        audiences: Vec::new(),
+        shared_audience: false,
+        audience_claim: AudienceClaim::Aud,
+        algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
+        leeway: Duration::from_secs(30),
+        token_types: vec![TokenType::AtJwt, TokenType::Jwt, TokenType::Absent],
+        nonce_allowed: false,
+        claims: Claims {
+            subject: path("sub"),
+            scopes: vec![path("scope"), path("scopes"), path("scp")],
+            email: path("email"),
+            name: path("name"),
+            groups: path("groups"),
+        },
+        scope_map: Vec::new(),
+        max_token_lifetime: None,
+        cache: Duration::from_mins(15),
+        max_stale: Duration::from_hours(1),
+        start: Start::Required,
+        trust_email: false,
+        ca: None,
+        proxy: None,
+    }
+}
+
+pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
+    let loopback = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let second = Duration::from_secs(1);
+    Config {
+        server: Server {
+            listen: vec![loopback(0)],
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            cors: Cors::Origins(Vec::new()),
+            limits: Limits {
+                connections: 1,
+                header_bytes: 1,
+                body_bytes: 1,
+                streams_per_connection: 1,
+            },
+            timeouts: Timeouts {
+                request_head: second,
+                request_body: second,
+                idle: second,
+                connect: second,
+                response_head: second,
+                drain: second,
+            },
+            sse_keepalive: None,
+            plain_http: false,
+        },
+        admin: Admin {
+            listen: loopback(0),
+        },
+        logging: Logging {
+            level: Level::Info,
+            format: LogFormat::Text,
+        },
+        credential_cache: 1024 * 1024,
+        authenticators: authenticators
+            .into_iter()
+            .map(|(name, kind)| Authenticator {
+                name: name.into(),
+                kind,
+            })
+            .collect(),
+        routes: Vec::new(),
+    }
+}
+
+/// Writes a key set where an authenticator finds it.
+pub(crate) fn publish(file: &Path, keys: &[Value]) {
+    std::fs::write(file, json!({ "keys": keys }).to_string()).unwrap();
+}
+
+/// One provider, one route, one key `k1`.
+pub(crate) struct World {
+    pub(crate) key: TestKey,
+    pub(crate) route: RouteAuthenticator,
+    pub(crate) all: Arc<Authenticators>,
+    /// Where the key set lies.
+    pub(crate) file: std::path::PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(TestKey::es256(), |_| {}).await
+    }
+
+    /// With this key, and other settings.
+    pub(crate) async fn with(key: TestKey, change: impl FnOnce(&mut Jwt)) -> Self {
+        let published = [key.jwk("k1")];
+        Self::publishing(key, &published, change).await
+    }
+
+    /// With another key set than the key alone.
+    pub(crate) async fn publishing(
+        key: TestKey,
+        keys: &[Value],
+        change: impl FnOnce(&mut Jwt),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("jwks.json");
+        publish(&file, keys);
+        let mut jwt = jwt();
+        change(&mut jwt);
+        let kind = AuthenticatorKind::Jwks(jwt, KeySource::File(file.clone()));
+        let all = Authenticators::start(&config(vec![("corp", kind)]), clock())
+            .await
+            .unwrap();
+        let route = all.for_route(&[0], &[], &[RESOURCE.into()], &[]);
+        Self {
+            key,
+            route,
+            all,
+            file,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Token<'_> {
+        Token::new(&self.key)
+    }
+
+    pub(crate) async fn ask(&self, token: &str) -> Result<Caller, Failure> {
+        ask(&self.route, token, NOW).await
+    }
+
+    /// The reason for which the token is refused, or `ok`.
+    pub(crate) async fn reason(&self, token: &str) -> &'static str {
+        match self.ask(token).await {
+            Ok(_) => "ok",
+            Err(failure) => failure.reason(),
+        }
+    }
+}
+
+pub(crate) fn clock() -> crate::Clock {
+    Arc::new(|| NOW)
+}
+
+pub(crate) async fn ask(
+    route: &RouteAuthenticator,
+    token: &str,
+    now: Timestamp,
+) -> Result<Caller, Failure> {
+    let mut headers = HeaderMap::new();
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    headers.insert(header::AUTHORIZATION, value);
+    Ok(route
+        .caller(&headers, now)
+        .await?
+        .expect("a credential was presented"))
+}

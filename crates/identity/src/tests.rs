@@ -1,0 +1,12 @@
+//! The rules, asked through the front door: a route, a header, an answer.
+
+mod algorithms;
+mod audiences;
+mod issuers;
+mod kinds;
+mod people;
+mod providers;
+mod remembering;
+mod shapes;
+mod starting;
+mod times;
