@@ -157,10 +157,9 @@ impl Request {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         let mut line = |name: &str, value: &str| {
-            text.push_str(name);
-            text.push_str(": ");
-            text.push_str(value);
-            text.push_str("\r\n");
+            for part in [name, ": ", value, "\r\n"] {
+                text.push_str(part);
+            }
         };
         if let Some(host) = &self.host {
             line("Host", host);

@@ -7,7 +7,9 @@ pub mod client;
 pub mod clock;
 mod http_server;
 pub mod idp;
+pub mod recorder;
 mod wire;
 
 pub use client::Client;
 pub use idp::Idp;
+pub use recorder::{Recorder, Reply};

@@ -211,6 +211,16 @@ impl<R: AsyncRead + Unpin> Wire<R> {
         while let Ok(Some(_)) = self.some(u64::MAX).await {}
     }
 
+    /// Waits until the peer closes; what it says before that stays to be read, up to a limit.
+    pub(crate) async fn peer_left(&mut self) {
+        while self.buffer.len() < HEAD_LIMIT {
+            if !matches!(self.fill().await, Ok(true)) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
     async fn read_trailers(&mut self) -> io::Result<()> {
         loop {
             let line = self.until(b"\r\n", CHUNK_LINE_LIMIT).await?;
