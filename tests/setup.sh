@@ -26,13 +26,15 @@ need() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$package"
 }
 
-# cargo_tool NAME VERSION: a cargo subcommand, in any version that is there, else this one built from source.
-# It is built without optimisation: it runs for seconds, and optimising it would take many minutes.
+# cargo_tool NAME VERSION OPTION…: a cargo subcommand, in any version that is there, else this one built from source.
+# It is built without optimisation: it works for seconds, and optimising it would take many minutes.
 cargo_tool() {
-  command -v "cargo-$1" >/dev/null && return
-  say "install cargo-$1 $2 with cargo install"
+  local crate=cargo-$1 version=$2
+  shift 2
+  command -v "$crate" >/dev/null && return
+  say "install $crate $version with cargo install"
   CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    cargo install --quiet --locked "cargo-$1@$2"
+    cargo install --quiet --locked "$crate@$version" "$@"
 }
 
 # installed DIRECTORY: whether an installation there was finished.

@@ -47,26 +47,28 @@ def accepts(port: int) -> bool:
 class Service:
     """One process with its log."""
 
-    def __init__(self, name: str, command: list, log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, name: str, command: list, log: Path, env: dict[str, str] | None = None, core: int | None = None) -> None:
+        """`core`: the only one it may run on."""
         self.name = name
         self.log = log
+        pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [str(word) for word in command],
+                [*pinned, *map(str, command)],
                 env=os.environ | (env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 30) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 30, pause: float = 0.05) -> None:
         deadline = time.monotonic() + seconds
         while not ready():
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} was not ready after {seconds} s:\n{self.tail()}")
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def stop(self, seconds: float = 30) -> int:
         """Asks it to end, then ends it; the exit status."""

@@ -1,0 +1,34 @@
+"""The figures that were promised, and whether this run keeps them."""
+
+from peers import FRESH, MANY, ONE
+from report import table
+
+# What Portcullis may cost, as the ratio of on-CPU time per request: mode, compared with, at most
+RATIOS = [
+    (ONE, "haproxy, RS256", ONE, 0.60),
+    (ONE, "nginx, no checks", ONE, 1.75),
+    (MANY, "haproxy, RS256", MANY, 0.75),
+    (FRESH, "haproxy, RS256", FRESH, 1.05),
+]
+IDLE_MB, STREAMS_MB, READY_MS = 15, 40, 200
+
+
+class Verdicts:
+    """Rows of what was measured against what was promised."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[object]] = [["promise", "measured", "at most", ""]]
+        self.kept = True
+
+    def judge(self, promise: str, measured: float, at_most: float, unit: str = "") -> None:
+        keeps = measured <= at_most
+        self.kept = self.kept and keeps
+        self.rows.append([promise, f"{measured:.2f}{unit}", f"{at_most:g}{unit}", "pass" if keeps else "FAIL"])
+
+    def ratios(self, cpu_us: dict[tuple[str, str], float]) -> None:
+        for mode, peer, peer_mode, at_most in RATIOS:
+            ratio = cpu_us["portcullis", mode] / cpu_us[peer, peer_mode]
+            self.judge(f"CPU per request, {mode}: portcullis / {peer}", ratio, at_most)
+
+    def print(self) -> None:
+        table(self.rows)
