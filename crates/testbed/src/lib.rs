@@ -5,11 +5,15 @@
 
 pub mod client;
 pub mod clock;
+pub mod gateway;
 mod http_server;
 pub mod idp;
 pub mod recorder;
 mod wire;
+mod world;
 
 pub use client::Client;
+pub use gateway::Gateway;
 pub use idp::Idp;
 pub use recorder::{Recorder, Reply};
+pub use world::World;

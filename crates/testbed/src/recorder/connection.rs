@@ -101,14 +101,14 @@ impl Connection {
                 _ => writer.write_all(&reply.to_bytes(to_head)).await?,
             }
             if reply.shape == Shape::Events && !to_head {
-                let (script, mut writes) = mpsc::channel(WRITES);
+                let (script, mut commands) = mpsc::channel(WRITES);
                 shared.opened(EventStream {
                     index,
                     shared: shared.clone(),
                     script,
                     closed: closed.clone(),
                 });
-                while let Some(write) = writes.recv().await {
+                while let Some(write) = commands.recv().await {
                     match write {
                         Write::Bytes(bytes) => writer.write_all(&chunk(&bytes)).await?,
                         Write::End => {
