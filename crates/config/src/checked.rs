@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
 use crate::origin::Origin;
+use crate::secret::ProxyUrl;
 
 /// One complete configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,8 +164,8 @@ pub struct Jwt {
     pub trust_email: bool,
     /// PEM file of the only roots believed for this provider's TLS.
     pub ca: Option<PathBuf>,
-    /// Proxy for the back channel, as a URL.
-    pub proxy: Option<Box<str>>,
+    /// Proxy for the back channel.
+    pub proxy: Option<ProxyUrl>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

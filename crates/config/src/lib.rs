@@ -1,15 +1,39 @@
 //! What the operator may say.
 //!
-//! Plain data: this crate knows none of ours, opens no file and reads no variable by itself. What was written and what it means
-//! are two models with one pure function between them.
+//! Plain data: this crate knows none of ours, opens no file and reads no variable by itself. What was written (`raw`) and what it
+//! means ([`Config`]) are two models with one pure function (`check`) between them. On the way, text becomes a tree (`document`),
+//! `${…}` is filled in (`interpolate`), and every value is kept as it was written (`written`) until it is read (`scalar`).
 
 mod authority;
+mod check;
 mod checked;
 pub mod claim_path;
+mod document;
 pub mod host;
+mod interpolate;
+mod later;
+mod load;
+mod notes;
 pub mod origin;
+mod place;
+mod problem;
+mod raw;
+mod scalar;
+mod schema;
+mod secret;
+mod sources;
+mod suggest;
+#[cfg(test)]
+mod testing;
+mod written;
 
+pub use check::Loaded;
 pub use checked::*;
 pub use claim_path::ClaimPath;
 pub use host::HostPattern;
+pub use load::load;
 pub use origin::{Origin, Scheme};
+pub use problem::{Problem, Problems};
+pub use schema::schema;
+pub use secret::{ProxyUrl, Secret};
+pub use sources::Sources;

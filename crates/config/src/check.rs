@@ -1,0 +1,126 @@
+//! Every rule: the only road from what was written to what it means.
+//!
+//! Nothing here stops at the first problem. A value that cannot be read is noted and replaced by its default, so that the rest can be
+//! looked at; the configuration that comes of it is thrown away.
+
+mod across;
+mod authenticator;
+mod route;
+mod server;
+
+use std::net::SocketAddr;
+
+use crate::checked::{Admin, Config, Level, LogFormat, Logging};
+use crate::later;
+use crate::notes::Notes;
+use crate::place::Place;
+use crate::problem::{Flaw, Problem, Problems};
+use crate::raw;
+use crate::scalar::name::Reference;
+use crate::sources::Sources;
+use crate::written::{Block, List, Text};
+
+/// A configuration, and what its operator should know of it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Problem>,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The configuration a file means, or everything that is wrong with it. What was found before counts too.
+pub(crate) fn check(
+    file: raw::File,
+    sources: &dyn Sources,
+    mut notes: Notes,
+) -> Result<Loaded, Problems> {
+    let root = Place::root();
+    let server = server::check(file.server, &mut notes);
+    let admin = admin(file.admin, &server.listen, &mut notes);
+    let logging = logging(file.logging, &mut notes);
+    let credential_cache = notes.size(
+        &root.key("credential_cache"),
+        file.credential_cache.as_ref(),
+        64 * MIB,
+        64 * KIB..=64 * GIB,
+    );
+    let authenticators = authenticator::check_all(file.authenticators, sources, &mut notes);
+    let routes = route::check_all(file.routes, &server, &authenticators, &mut notes);
+    across::check(&server, &admin, &authenticators, &routes, &mut notes);
+
+    if !notes.problems.is_empty() {
+        return Err(Problems::new(notes.problems));
+    }
+    let config = Config {
+        server,
+        admin,
+        logging,
+        credential_cache,
+        // Without a problem, every one of them is there.
+        authenticators: authenticators
+            .into_iter()
+            .filter_map(|entry| entry.checked)
+            .collect(),
+        routes: routes.into_iter().map(|entry| entry.route).collect(),
+    };
+    Ok(Loaded {
+        config,
+        warnings: notes.warnings,
+    })
+}
+
+fn admin(raw: Option<Block<raw::Admin>>, public: &[SocketAddr], notes: &mut Notes) -> Admin {
+    let place = Place::root().key("admin");
+    let raw = notes.block(&place, raw);
+    let place = place.key("listen");
+    let listen = notes.text_or(
+        &place,
+        raw.listen.as_ref(),
+        SocketAddr::from(([127, 0, 0, 1], 9090)),
+    );
+    if public.iter().any(|other| server::collide(*other, listen)) {
+        notes.wrong(
+            &place,
+            Flaw::new("is an address of server.listen too")
+                .hint("health and metrics are not for the public listener"),
+        );
+    }
+    Admin { listen }
+}
+
+/// A `dangerous` list: which of `offered` are wanted here. Every one of them is warned of.
+fn dangerous(
+    place: &Place,
+    field: Option<&List<Text<Reference>>>,
+    offered: &[&'static str],
+    notes: &mut Notes,
+) -> Vec<&'static str> {
+    let place = place.key("dangerous");
+    let mut wanted = Vec::new();
+    for (place, Reference(name)) in notes.set(&place, field).placed(&place) {
+        if let Some(known) = offered.iter().find(|known| ***known == **name) {
+            wanted.push(*known);
+        } else if later::DANGEROUS.contains(&&**name) {
+            notes.wrong(&place, "is not supported yet");
+        } else {
+            notes.wrong(
+                &place,
+                Flaw::new("is not a dangerous thing of this place")
+                    .hint(format!("known here: {}", offered.join(", "))),
+            );
+        }
+    }
+    wanted
+}
+
+fn logging(raw: Option<Block<raw::Logging>>, notes: &mut Notes) -> Logging {
+    let place = Place::root().key("logging");
+    let raw = notes.block(&place, raw);
+    Logging {
+        level: notes.text_or(&place.key("level"), raw.level.as_ref(), Level::Info),
+        format: notes.text_or(&place.key("format"), raw.format.as_ref(), LogFormat::Text),
+    }
+}

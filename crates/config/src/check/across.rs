@@ -1,0 +1,233 @@
+//! Rules between routes, authenticators and listeners.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::authenticator::Entry as AuthenticatorEntry;
+use super::route::Entry as RouteEntry;
+use crate::checked::{Admin, Auth, Requirement, Route, Server};
+use crate::notes::Notes;
+use crate::origin::{Origin, Scheme};
+use crate::problem::Flaw;
+
+pub(super) fn check(
+    server: &Server,
+    admin: &Admin,
+    authenticators: &[AuthenticatorEntry],
+    routes: &[RouteEntry],
+    notes: &mut Notes,
+) {
+    for (index, entry) in routes.iter().enumerate() {
+        let earlier = routes.get(..index).unwrap_or_default();
+        told_apart(entry, earlier, server, notes);
+        shared_route_audience(entry, earlier, server, notes);
+        no_loop(entry, server, admin, notes);
+    }
+    for (index, authenticator) in authenticators.iter().enumerate() {
+        shared_audience(index, authenticator, routes, notes);
+    }
+}
+
+/// Two routes differ in name, in host or path, and in resource (SEC-11).
+fn told_apart(entry: &RouteEntry, earlier: &[RouteEntry], server: &Server, notes: &mut Notes) {
+    let RouteEntry { place, route } = entry;
+    if let Some(other) = earlier
+        .iter()
+        .find(|other| other.route.host == route.host && other.route.path == route.path)
+    {
+        notes.wrong(
+            &place.key("path"),
+            Flaw::new(format!("is served by {} already", other.place))
+                .hint("a host tells two routes of one path apart"),
+        );
+        return;
+    }
+    if let Some(other) = earlier.iter().find(|other| other.route.name == route.name) {
+        notes.wrong(
+            &place.key("name"),
+            format!("is the name of {} too", other.place),
+        );
+    }
+    let own = resource(route, server);
+    if let Some(other) = earlier
+        .iter()
+        .find(|other| own.is_some() && resource(&other.route, server) == own)
+    {
+        let key = if route.resource.is_some() {
+            "resource"
+        } else {
+            "path"
+        };
+        notes.wrong(
+            &place.key(key),
+            Flaw::new(format!("makes one resource of this route and {}", other.place)).hint("a token for one of them would be good for the other; give one a resource of its own"),
+        );
+    }
+}
+
+/// The URL tokens are made for, in one spelling and without a trailing slash; `None` where only a wildcard host is known.
+fn resource(route: &Route, server: &Server) -> Option<String> {
+    let url = match (&route.resource, &route.host) {
+        (Some(resource), _) => {
+            let (origin, rest) = Origin::split(resource).ok()?;
+            format!("{origin}{rest}")
+        }
+        (None, Some(host)) => {
+            let scheme = server
+                .public_url
+                .as_ref()
+                .map_or(Scheme::Http, Origin::scheme);
+            format!("{}://{}{}", scheme.as_str(), host.exact()?, route.path)
+        }
+        (None, None) => {
+            let origin = server
+                .public_url
+                .as_ref()
+                .map(Origin::to_string)
+                .unwrap_or_default();
+            format!("{origin}{}", route.path)
+        }
+    };
+    Some(url.strip_suffix('/').unwrap_or(&url).to_owned())
+}
+
+/// Audiences of an authenticator's own hold for every route that accepts it; more than one is a thing to be said (SEC-10).
+fn shared_audience(
+    index: usize,
+    authenticator: &AuthenticatorEntry,
+    routes: &[RouteEntry],
+    notes: &mut Notes,
+) {
+    let Some(jwt) = authenticator.jwt().filter(|jwt| !jwt.audiences.is_empty()) else {
+        return;
+    };
+    let accepting: Vec<(&RouteEntry, &Requirement)> = routes
+        .iter()
+        .filter_map(|entry| match &entry.route.auth {
+            Auth::Required(requirement) => requirement
+                .accept
+                .contains(&index)
+                .then_some((entry, requirement)),
+            Auth::Anonymous => None,
+        })
+        .collect();
+    if accepting.len() < 2 {
+        return;
+    }
+    let names = accepting
+        .iter()
+        .map(|(entry, _)| entry.place.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if !jwt.shared_audience {
+        notes.wrong(
+            &authenticator.place.key("audiences"),
+            Flaw::new(format!(
+                "would make a token for one of {names} good for all of them"
+            ))
+            .hint("move them to auth.audiences of one route, or say shared_audience: true"),
+        );
+        return;
+    }
+    notes.warn(
+        &authenticator.place.key("shared_audience"),
+        Flaw::new(format!(
+            "a token for one of {names} is good for all of them"
+        ))
+        .hint("only their scopes keep them apart"),
+    );
+    for (entry, requirement) in accepting {
+        if requirement.required_scopes.is_empty() {
+            notes.missing(
+                &entry.place.key("auth").key("required_scopes"),
+                "with a shared audience only scopes tell the routes apart (SEC-10)",
+            );
+        }
+    }
+}
+
+/// The same by hand: one audience named by two routes that accept the same authenticator.
+fn shared_route_audience(
+    entry: &RouteEntry,
+    earlier: &[RouteEntry],
+    server: &Server,
+    notes: &mut Notes,
+) {
+    let Auth::Required(requirement) = &entry.route.auth else {
+        return;
+    };
+    for other in earlier {
+        let Auth::Required(others) = &other.route.auth else {
+            continue;
+        };
+        let common = requirement
+            .accept
+            .iter()
+            .any(|index| others.accept.contains(index));
+        let audiences = effective(requirement, &entry.route, server);
+        let shared = effective(others, &other.route, server)
+            .iter()
+            .any(|audience| audiences.contains(audience));
+        if common && shared {
+            notes.warn(
+                &entry.place.key("auth").key("audiences"),
+                Flaw::new(format!(
+                    "has an audience of {} too: a token for one is good for the other",
+                    other.place
+                ))
+                .hint("give each route audiences or required_scopes of its own"),
+            );
+        }
+    }
+}
+
+/// What a route compares `aud` with.
+fn effective(requirement: &Requirement, route: &Route, server: &Server) -> Vec<String> {
+    if requirement.audiences.is_empty() {
+        return resource(route, server).into_iter().collect();
+    }
+    requirement
+        .audiences
+        .iter()
+        .map(|audience| audience.strip_suffix('/').unwrap_or(audience).to_owned())
+        .collect()
+}
+
+/// A request that goes out and comes in again would do so for ever.
+fn no_loop(entry: &RouteEntry, server: &Server, admin: &Admin, notes: &mut Notes) {
+    let upstream = &entry.route.upstream.origin;
+    let place = entry.place.key("upstream");
+    if server
+        .listen
+        .iter()
+        .any(|address| reaches(upstream, *address))
+    {
+        notes.wrong(
+            &place,
+            Flaw::new("is a listener of the gateway itself")
+                .hint("name the address of the server that stands behind it"),
+        );
+    } else if reaches(upstream, admin.listen) {
+        notes.wrong(
+            &place,
+            Flaw::new("is the admin listener of the gateway itself")
+                .hint("it is not for the public"),
+        );
+    }
+}
+
+fn reaches(upstream: &Origin, listener: SocketAddr) -> bool {
+    if listener.port() == 0 || upstream.port() != listener.port() {
+        return false;
+    }
+    match upstream.host().parse::<IpAddr>() {
+        Ok(address) => {
+            address == listener.ip()
+                || (address.is_loopback() || address.is_unspecified())
+                    && listener.ip().is_unspecified()
+        }
+        Err(_) => {
+            upstream.is_loopback()
+                && (listener.ip().is_loopback() || listener.ip().is_unspecified())
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The public listener.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{GIB, KIB, MIB, dangerous};
+use crate::checked::{Cors, Limits, Server, Timeouts};
+use crate::notes::{Listed, Notes};
+use crate::origin::{Origin, Scheme};
+use crate::place::Place;
+use crate::problem::Flaw;
+use crate::raw;
+use crate::scalar::url::AllowedOrigin;
+use crate::written::{Block, List, Text};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn check(raw: Option<Block<raw::Server>>, notes: &mut Notes) -> Server {
+    let place = Place::root().key("server");
+    let raw = notes.block(&place, raw);
+    let plain_http = !dangerous(&place, raw.dangerous.as_ref(), &["plain_http"], notes).is_empty();
+
+    let listen_place = place.key("listen");
+    let listen = notes.one_or_many(&listen_place, raw.listen.as_ref());
+    let listen_known = listen.whole;
+    let listen = addresses(&listen_place, listen, notes);
+
+    let url_place = place.key("public_url");
+    let url_written = raw.public_url.is_some();
+    let public_url = notes.text(&url_place, raw.public_url.as_ref());
+    let proxies = notes.list(&place.key("trusted_proxies"), raw.trusted_proxies.as_ref());
+
+    let on_loopback = listen.iter().all(|address| address.ip().is_loopback());
+    if listen_known && !on_loopback {
+        if !url_written {
+            notes.missing(&url_place, "needed as soon as a listener is not on loopback: what clients type, like https://mcp.example.com");
+        }
+        // Listeners speak plain HTTP; beyond this machine only a TLS terminator may hear that (SEC-38).
+        if !plain_http && proxies.whole && proxies.items.is_empty() {
+            notes.wrong(
+                &listen_place,
+                Flaw::new("serves plain HTTP beyond this machine").hint(
+                    "name the TLS terminator in front of it under server.trusted_proxies, or say dangerous: [plain_http]",
+                ),
+            );
+        }
+    }
+    if let Some(url) = &public_url {
+        http_off_loopback(&url_place, url, plain_http, notes);
+    }
+    if plain_http {
+        notes.warn(
+            &place.key("dangerous"),
+            Flaw::new("plain_http: tokens can be read by anyone on the way").hint(
+                "let a TLS terminator stand in front and name it under server.trusted_proxies",
+            ),
+        );
+    }
+
+    Server {
+        listen,
+        public_url,
+        allowed_hosts: notes
+            .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
+            .items,
+        trusted_proxies: proxies.items,
+        cors: cors(&place.key("cors"), raw.cors, notes),
+        limits: limits(&place.key("limits"), raw.limits, notes),
+        timeouts: timeouts(&place.key("timeouts"), raw.timeouts, notes),
+        sse_keepalive: keepalive(
+            &place.key("sse_keepalive"),
+            raw.sse_keepalive.as_ref(),
+            notes,
+        ),
+        plain_http,
+    }
+}
+
+/// An http URL is for this machine alone, unless the operator says otherwise (S0-44).
+pub(super) fn http_off_loopback(place: &Place, url: &Origin, plain_http: bool, notes: &mut Notes) {
+    if url.scheme() == Scheme::Http && !url.is_loopback() && !plain_http {
+        notes.wrong(
+            place,
+            Flaw::new("is http and not on loopback").hint("most clients refuse to log in there; use https, or say server.dangerous: [plain_http]"),
+        );
+    }
+}
+
+fn addresses(place: &Place, listed: Listed<SocketAddr>, notes: &mut Notes) -> Vec<SocketAddr> {
+    if listed.is_written_empty() {
+        notes.wrong(
+            place,
+            Flaw::new("names no address").hint("leave it out for 127.0.0.1:8080"),
+        );
+    }
+    for (index, (place, address)) in listed.placed(place).enumerate() {
+        if listed
+            .items
+            .iter()
+            .take(index)
+            .any(|earlier| collide(*earlier, *address))
+        {
+            notes.wrong(&place, "is listened on already");
+        }
+    }
+    if listed.items.is_empty() {
+        return vec![SocketAddr::from(([127, 0, 0, 1], 8080))];
+    }
+    listed.items
+}
+
+/// Whether two listeners cannot both be bound.
+pub(super) fn collide(left: SocketAddr, right: SocketAddr) -> bool {
+    let one_covers = left.ip() == right.ip()
+        || (left.is_ipv4() == right.is_ipv4()
+            && (left.ip().is_unspecified() || right.ip().is_unspecified()));
+    left.port() != 0 && left.port() == right.port() && one_covers
+}
+
+fn cors(place: &Place, raw: Option<Block<raw::Cors>>, notes: &mut Notes) -> Cors {
+    let raw = notes.block(place, raw);
+    let place = place.key("allowed_origins");
+    let listed: Option<&List<Text<AllowedOrigin>>> = raw.allowed_origins.as_ref();
+    let mut origins = Vec::new();
+    let mut any = false;
+    for allowed in notes.list(&place, listed).items {
+        match allowed {
+            AllowedOrigin::Any => any = true,
+            AllowedOrigin::One(origin) => origins.push(origin),
+        }
+    }
+    match (any, origins.is_empty()) {
+        (true, true) => Cors::Any,
+        (true, false) => {
+            notes.wrong(
+                &place,
+                Flaw::new("has origins beside \"*\"")
+                    .hint("\"*\" is every origin; it stands alone"),
+            );
+            Cors::Any
+        }
+        (false, _) => Cors::Origins(origins),
+    }
+}
+
+fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> Limits {
+    let raw = notes.block(place, raw);
+    let connections = notes.count(
+        &place.key("connections"),
+        raw.connections.as_ref(),
+        10_000,
+        1..=1_000_000,
+    );
+    // The HTTP parser reads heads into a buffer of at least 8 KiB, so a smaller bound would not hold.
+    let header_bytes = notes.size(
+        &place.key("header_bytes"),
+        raw.header_bytes.as_ref(),
+        64 * KIB,
+        8 * KIB..=MIB,
+    );
+    Limits {
+        connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        header_bytes: usize::try_from(header_bytes).unwrap_or(usize::MAX),
+        body_bytes: notes.size(
+            &place.key("body_bytes"),
+            raw.body_bytes.as_ref(),
+            4 * MIB,
+            1..=1024 * GIB,
+        ),
+        streams_per_connection: notes.count(
+            &place.key("streams_per_connection"),
+            raw.streams_per_connection.as_ref(),
+            100,
+            1..=10_000,
+        ),
+    }
+}
+
+fn timeouts(place: &Place, raw: Option<Block<raw::Timeouts>>, notes: &mut Notes) -> Timeouts {
+    let raw = notes.block(place, raw);
+    let mut one = |name: &str, field: Option<&Text<Duration>>, seconds: u64| {
+        notes.duration(
+            &place.key(name),
+            field,
+            Duration::from_secs(seconds),
+            MILLISECOND..=DAY,
+        )
+    };
+    Timeouts {
+        request_head: one("request_head", raw.request_head.as_ref(), 10),
+        request_body: one("request_body", raw.request_body.as_ref(), 30),
+        idle: one("idle", raw.idle.as_ref(), 75),
+        connect: one("connect", raw.connect.as_ref(), 5),
+        response_head: one("response_head", raw.response_head.as_ref(), 300),
+        drain: notes.duration(
+            &place.key("drain"),
+            raw.drain.as_ref(),
+            Duration::from_secs(25),
+            Duration::ZERO..=DAY,
+        ),
+    }
+}
+
+fn keepalive(place: &Place, field: Option<&Text<Duration>>, notes: &mut Notes) -> Option<Duration> {
+    let silence = notes.duration(place, field, Duration::from_secs(20), Duration::ZERO..=DAY);
+    (!silence.is_zero()).then_some(silence)
+}

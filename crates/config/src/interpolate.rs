@@ -1,0 +1,198 @@
+//! `${NAME}`, `${NAME:-default}` and `${file:/path}` on scalars; `$$` is a dollar.
+//!
+//! What is put in is text and stays text: it is never looked at for `${…}` again, never becomes a list, a key or a number. Since it may
+//! be a secret, it is marked, and no message shows it.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::notes::Notes;
+use crate::place::Place;
+use crate::problem::Flaw;
+use crate::sources::Sources;
+use crate::written;
+
+/// The largest file `${file:…}` puts in.
+const LARGEST_FILE: usize = 64 << 10;
+
+/// Fills in every scalar below `place`.
+pub(crate) fn mapping(
+    map: &mut Map<String, Value>,
+    place: &Place,
+    sources: &dyn Sources,
+    notes: &mut Notes,
+) {
+    for (key, value) in map {
+        scalar_or_below(value, &place.key(key), sources, notes);
+    }
+}
+
+fn scalar_or_below(value: &mut Value, place: &Place, sources: &dyn Sources, notes: &mut Notes) {
+    match value {
+        Value::Null => *value = Value::String(written::nothing()),
+        Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => *text = one(text, place, sources, notes),
+        Value::Array(values) => {
+            for (index, value) in values.iter_mut().enumerate() {
+                scalar_or_below(value, &place.index(index), sources, notes);
+            }
+        }
+        Value::Object(values) => mapping(values, place, sources, notes),
+    }
+}
+
+fn one(text: &str, place: &Place, sources: &dyn Sources, notes: &mut Notes) -> String {
+    if text.contains('\0') {
+        notes.wrong(place, "contains a NUL character");
+        return written::reported();
+    }
+    let filled = fill(text, sources);
+    for warning in filled.warnings {
+        notes.warn(place, warning);
+    }
+    if !filled.flaws.is_empty() {
+        for flaw in filled.flaws {
+            notes.wrong(place, flaw);
+        }
+        return written::reported();
+    }
+    if filled.given {
+        written::given(&filled.text)
+    } else {
+        filled.text
+    }
+}
+
+/// A scalar with everything put in.
+#[derive(Debug, Default, PartialEq)]
+struct Filled {
+    text: String,
+    /// Whether any of it came from outside the file.
+    given: bool,
+    flaws: Vec<Flaw>,
+    warnings: Vec<Flaw>,
+}
+
+fn fill(text: &str, sources: &dyn Sources) -> Filled {
+    let mut filled = Filled::default();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        filled.text.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            filled.text.push('$');
+            rest = after;
+        } else if let Some(inside) = after.strip_prefix('{') {
+            let Some((inside, after)) = inside.split_once('}') else {
+                filled.flaws.push(
+                    Flaw::new("has a `${` without its `}`")
+                        .hint("write `$$` for a dollar that means itself"),
+                );
+                return filled;
+            };
+            filled.given = true;
+            match value(inside, sources, &mut filled.warnings) {
+                Ok(value) => filled.text.push_str(&value),
+                Err(flaw) => filled.flaws.push(flaw),
+            }
+            rest = after;
+        } else {
+            filled
+                .flaws
+                .push(Flaw::new("has a `$` that begins nothing").hint(
+                    "write `${NAME}` for a variable and `$$` for a dollar that means itself",
+                ));
+            rest = after;
+        }
+    }
+    filled.text.push_str(rest);
+    filled
+}
+
+/// What `${inside}` stands for.
+fn value(inside: &str, sources: &dyn Sources, warnings: &mut Vec<Flaw>) -> Result<String, Flaw> {
+    if let Some(path) = inside.strip_prefix("file:") {
+        return file(path, sources, warnings);
+    }
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    if !is_variable_name(name) {
+        return Err(Flaw::new("has a `${…}` that names no variable")
+            .hint("the forms are ${NAME}, ${NAME:-default} and ${file:/path}"));
+    }
+    let found = sources.var(name);
+    match (found, default) {
+        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Some(value), _) => {
+            warnings.extend(suspicious(&format!("`{name}`"), &value));
+            Ok(value)
+        }
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(Flaw::new(format!("the variable `{name}` is not set"))
+            .hint(format!("set it, or give a default: ${{{name}:-value}}"))),
+    }
+}
+
+fn file(path: &str, sources: &dyn Sources, warnings: &mut Vec<Flaw>) -> Result<String, Flaw> {
+    if path.is_empty() {
+        return Err(Flaw::new("has a `${file:}` without a path"));
+    }
+    let mut text = read(path, sources)?;
+    if text.len() > LARGEST_FILE {
+        return Err(Flaw::new(format!(
+            "the file {path:?} is larger than {} KiB",
+            LARGEST_FILE >> 10
+        )));
+    }
+    // Editors and `echo` end a file with a line end that is no part of the secret.
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    warnings.extend(suspicious(&format!("the file {path:?}"), &text));
+    Ok(text)
+}
+
+/// A file's text, or why it cannot be had. The name of the file is said, its content never.
+pub(crate) fn read(path: &str, sources: &dyn Sources) -> Result<String, Flaw> {
+    sources.file(Path::new(path)).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "does not exist".to_owned(),
+            ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+            ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+            ErrorKind::IsADirectory => "is a directory".to_owned(),
+            other => format!("cannot be read: {other}"),
+        };
+        Flaw::new(format!("the file {path:?} {why}"))
+    })
+}
+
+/// Quotes and blanks around a value are nearly always a mistake of the shell or of an env file (S1-37).
+fn suspicious(source: &str, value: &str) -> Option<Flaw> {
+    let quoted =
+        |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    if quoted('"') || quoted('\'') {
+        return Some(
+            Flaw::new(format!("the value of {source} has quotes around it"))
+                .hint("remove them: what is put in is taken as it is"),
+        );
+    }
+    if value.trim() != value {
+        return Some(
+            Flaw::new(format!("the value of {source} has blanks around it"))
+                .hint("remove them: what is put in is taken as it is"),
+        );
+    }
+    None
+}
+
+/// What a shell takes for the name of a variable.
+pub(crate) fn is_variable_name(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|byte| !byte.is_ascii_digit())
+}

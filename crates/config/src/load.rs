@@ -1,0 +1,92 @@
+//! From text to [`Config`](crate::Config): parse, fill in, read, check.
+
+use serde_json::{Map, Value};
+
+use crate::check::{self, Loaded};
+use crate::document;
+use crate::interpolate;
+use crate::later;
+use crate::notes::Notes;
+use crate::place::{Place, Step};
+use crate::problem::{Flaw, Problem, Problems};
+use crate::raw;
+use crate::schema;
+use crate::sources::Sources;
+use crate::suggest;
+
+/// Reads the text of a `gateway.yaml`.
+///
+/// Syntax ends it at once; everything else that is wrong is said together.
+pub fn load(text: &str, sources: &dyn Sources) -> Result<Loaded, Problems> {
+    let mut notes = Notes::default();
+    let mut tree = document::parse(text)?;
+    interpolate::mapping(&mut tree, &Place::root(), sources, &mut notes);
+    read(tree, sources, notes)
+}
+
+/// The same from a tree whose scalars are filled in.
+pub(crate) fn read(
+    tree: Map<String, Value>,
+    sources: &dyn Sources,
+    mut notes: Notes,
+) -> Result<Loaded, Problems> {
+    let mut unknown = Vec::new();
+    let file = serde_ignored::deserialize(Value::Object(tree), |path| unknown.push(place(&path)));
+    let file: raw::File = match file {
+        Ok(file) => file,
+        // Every shape is taken by the types of `written`, so this says that one of them is wrong.
+        Err(error) => {
+            notes.wrong(&Place::root(), error.to_string());
+            return Err(Problems::new(notes.problems));
+        }
+    };
+    for place in unknown {
+        note_unknown(&place, &mut notes);
+    }
+    check::check(file, sources, notes)
+}
+
+fn note_unknown(place: &Place, notes: &mut Notes) {
+    let (Some(parent), Some(Step::Key(key))) = (place.parent(), place.last()) else {
+        notes.wrong(place, "is not known");
+        return;
+    };
+    let known = schema::keys_at(&parent);
+    let flaw = if later::is_planned(place) {
+        Flaw::new("is not supported yet")
+    } else if key == "<<" {
+        Flaw::new("is a merge key, which YAML 1.2 does not have")
+            .hint("anchors and aliases of whole values do work")
+    } else {
+        let hint = match suggest::closest(key, known.iter().map(String::as_str)) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        Flaw::new("is not a known key").hint(hint)
+    };
+    notes.unknown_key(&parent, key, flaw);
+}
+
+fn place(path: &serde_ignored::Path<'_>) -> Place {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => Place::root(),
+        Path::Seq { parent, index } => place(parent).index(*index),
+        Path::Map { parent, key } => place(parent).key(key),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
+    }
+}
+
+/// Gives the problems of another form of configuration the names that its writer knows.
+pub(crate) fn rename(list: &mut [Problem], names: &[(&str, &str)]) {
+    for problem in list {
+        if let Some((_, name)) = names.iter().find(|(path, _)| *path == problem.path) {
+            problem.path = (*name).to_owned();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! What was written: a mirror of `gateway.yaml`, key by key.
+//!
+//! Every field is an `Option`, nothing has a default yet, and nothing is judged. The words over the fields are what an editor shows
+//! to the person who writes the file: they become the descriptions of the JSON Schema.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::checked::{
+    Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, Start as StartWord, TokenType,
+    Transport, Upstream,
+};
+use crate::claim_path::ClaimPath;
+use crate::host::HostPattern;
+use crate::origin::Origin;
+use crate::scalar::name::{Audience, FilePath, HeaderName, Reference, RouteName, Scope};
+use crate::scalar::path::RoutePath;
+use crate::scalar::unit::{Count, Size};
+use crate::scalar::url::{AllowedOrigin, Issuer, KeysUrl, Resource};
+use crate::scalar::word::AuthType;
+use crate::secret::ProxyUrl;
+use crate::written::{Block, List, OneOrMany, Table, Text, WordOrTable};
+
+/// Configuration of Portcullis. Strings may hold `${NAME}`, `${NAME:-default}` and `${file:/path}`; `$$` is a dollar.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct File {
+    /// The public listener.
+    pub(crate) server: Option<Block<Server>>,
+    /// The operator's listener: /metrics, /healthz, /readyz.
+    pub(crate) admin: Option<Block<Admin>>,
+    /// Log lines, to stderr.
+    pub(crate) logging: Option<Block<Logging>>,
+    /// How much memory verified credentials may be remembered in. Default 64MiB.
+    pub(crate) credential_cache: Option<Text<Size>>,
+    /// Who may vouch for a caller: names of yours, each with exactly one kind.
+    pub(crate) authenticators: Option<Table<Block<Authenticator>>>,
+    /// What is served, and from where. At least one.
+    pub(crate) routes: Option<List<Block<Route>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Server {
+    /// One address and port, or a list. Default 127.0.0.1:8080.
+    pub(crate) listen: Option<OneOrMany<SocketAddr>>,
+    /// Scheme and host that clients type. Required unless every listener is on loopback.
+    pub(crate) public_url: Option<Text<Origin>>,
+    /// Further host names the gateway answers to; `*.example.com` stands for one label.
+    pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
+    /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
+    pub(crate) trusted_proxies: Option<List<Text<IpNet>>>,
+    /// Which web pages may call routes.
+    pub(crate) cors: Option<Block<Cors>>,
+    /// Bounds on what one client may ask for.
+    pub(crate) limits: Option<Block<Limits>>,
+    /// How long each phase may take.
+    pub(crate) timeouts: Option<Block<Timeouts>>,
+    /// After how much silence an event stream gets a comment line. Default 20s; 0 switches it off.
+    pub(crate) sse_keepalive: Option<Text<Duration>>,
+    /// Dangerous things that are wanted here: plain_http.
+    pub(crate) dangerous: Option<List<Text<Reference>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// Origins besides the gateway's own, or "*" alone. Default: none.
+    pub(crate) allowed_origins: Option<List<Text<AllowedOrigin>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Connections at a time. Default 10000.
+    pub(crate) connections: Option<Text<Count>>,
+    /// Size of one request head. Default 64KiB.
+    pub(crate) header_bytes: Option<Text<Size>>,
+    /// Size of one request body. Default 4MiB.
+    pub(crate) body_bytes: Option<Text<Size>>,
+    /// Concurrent HTTP/2 streams of one connection. Default 100.
+    pub(crate) streams_per_connection: Option<Text<Count>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    /// From accept to the end of the request head. Default 10s.
+    pub(crate) request_head: Option<Text<Duration>>,
+    /// From the end of the head to the end of the body. Default 30s.
+    pub(crate) request_body: Option<Text<Duration>>,
+    /// Between two requests of a connection. Default 75s.
+    pub(crate) idle: Option<Text<Duration>>,
+    /// For a connection to the upstream. Default 5s.
+    pub(crate) connect: Option<Text<Duration>>,
+    /// From the end of the request to the head of the upstream's answer. Default 300s.
+    pub(crate) response_head: Option<Text<Duration>>,
+    /// From SIGTERM to exit. Default 25s, below the 30s of Kubernetes.
+    pub(crate) drain: Option<Text<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address and port. Default 127.0.0.1:9090.
+    pub(crate) listen: Option<Text<SocketAddr>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Logging {
+    /// Default info.
+    pub(crate) level: Option<Text<Level>>,
+    /// Default text.
+    pub(crate) format: Option<Text<LogFormat>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Authenticator {
+    /// OpenID Connect: keys are found by discovery at start.
+    #[schemars(transform = crate::schema::without_key_source)]
+    pub(crate) oidc: Option<Block<Jwt>>,
+    /// Signed tokens with keys by URL or file, without discovery.
+    pub(crate) jwks: Option<Block<Jwt>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    /// Compared with `iss` byte for byte; a trailing slash counts.
+    pub(crate) issuer: Option<Text<Issuer>>,
+    /// Further exact issuer strings of the same provider (Entra: v1 and v2).
+    pub(crate) issuers: Option<List<Text<Issuer>>>,
+    /// Where the key set is fetched: https, or http on loopback. Either this or jwks_file.
+    pub(crate) jwks_uri: Option<Text<KeysUrl>>,
+    /// The key set in a file. Either this or jwks_uri.
+    pub(crate) jwks_file: Option<Text<FilePath>>,
+    /// One of these must be in `aud`. Default: what the route says, which is its own URL.
+    pub(crate) audiences: Option<List<Text<Audience>>>,
+    /// Let several routes accept `audiences`: a token for one is good for all of them. Default false.
+    pub(crate) shared_audience: Option<Text<bool>>,
+    /// Where the audience stands. Default aud; client_id for Cognito.
+    pub(crate) audience_claim: Option<Text<AudienceClaim>>,
+    /// Signature algorithms taken. Default RS256 and ES256.
+    pub(crate) algorithms: Option<List<Text<Algorithm>>>,
+    /// How far clocks may differ. Default 30s, at most 60s; 0s means 0.
+    pub(crate) leeway: Option<Text<Duration>>,
+    /// Values of the `typ` header taken. Default at+jwt, JWT and absent, the last two only with the marks of an access token.
+    pub(crate) token_types: Option<List<Text<TokenType>>>,
+    /// Whether an access token may have a `nonce`. Default false.
+    pub(crate) nonce_allowed: Option<Text<bool>>,
+    /// Where in a token the parts of an identity stand; dots reach into nested claims.
+    pub(crate) claims: Option<Block<Claims>>,
+    /// Scopes that imply others.
+    pub(crate) scope_map: Option<Table<List<Text<Scope>>>>,
+    /// The longest `exp − iat` taken. Default: any.
+    pub(crate) max_token_lifetime: Option<Text<Duration>>,
+    /// How long a fetched key set is fresh. Default 15m.
+    pub(crate) cache: Option<Text<Duration>>,
+    /// How long beyond `cache` a key set still serves while the provider is away. Default 1h.
+    pub(crate) max_stale: Option<Text<Duration>>,
+    /// required (default): unreachable at start ends the program. lazy: 503 until reached.
+    pub(crate) start: Option<Text<StartWord>>,
+    /// Take e-mail addresses without email_verified. Default false.
+    pub(crate) trust_email: Option<Text<bool>>,
+    /// PEM file with the only root certificates believed for this provider. Default: the system's.
+    pub(crate) ca: Option<Text<FilePath>>,
+    /// Forward proxy on the way to this provider. Default: none; the environment is not looked at.
+    pub(crate) proxy: Option<Text<ProxyUrl>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Claims {
+    /// Default sub.
+    pub(crate) subject: Option<Text<ClaimPath>>,
+    /// The first one present is used. Default scope, scopes, scp.
+    pub(crate) scopes: Option<OneOrMany<ClaimPath>>,
+    /// Default email.
+    pub(crate) email: Option<Text<ClaimPath>>,
+    /// Default name.
+    pub(crate) name: Option<Text<ClaimPath>>,
+    /// Default groups.
+    pub(crate) groups: Option<Text<ClaimPath>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// For logs and metrics. Default: host and path.
+    pub(crate) name: Option<Text<RouteName>>,
+    /// Serve this route only under this host name; `*.example.com` stands for one label.
+    pub(crate) host: Option<Text<HostPattern>>,
+    /// What clients ask for. Replaced by the upstream's path, if that has one.
+    pub(crate) path: Option<Text<RoutePath>>,
+    /// Whether paths below belong to the route too. Default false for mcp; always so for http.
+    pub(crate) subpaths: Option<Text<bool>>,
+    /// The URL that clients know this route by. Default: public_url (or the route's host) and path.
+    pub(crate) resource: Option<Text<Resource>>,
+    /// Where requests go: http or https. Without a path the request keeps its own.
+    pub(crate) upstream: Option<Text<Upstream>>,
+    /// mcp (default): Streamable HTTP. http: any web application.
+    pub(crate) transport: Option<Text<Transport>>,
+    /// Who may come in.
+    pub(crate) auth: Option<Block<Auth>>,
+    /// How the upstream is told who calls.
+    pub(crate) identity: Option<Block<Identity>>,
+    /// Long answers.
+    pub(crate) streams: Option<Block<Streams>>,
+    /// Dangerous things that are wanted here: anonymous_access.
+    pub(crate) dangerous: Option<List<Text<Reference>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// oauth (default): an authorization server stands behind the token. jwt: credentials you hand out yourself. both. none.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<Text<AuthType>>,
+    /// Names of authenticators. Required when more than one would fit.
+    pub(crate) accept: Option<List<Text<Reference>>>,
+    /// One of these must be in the token. Default: the route's own URL.
+    pub(crate) audiences: Option<List<Text<Audience>>>,
+    /// All of these are needed; without them the answer is 403.
+    pub(crate) required_scopes: Option<List<Text<Scope>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// default (X-Auth-*), oauth2-proxy, authelia, none, or a mapping of headers to claims.
+    pub(crate) headers: Option<WordOrTable<IdentityHeaders, Text<ClaimPath>>>,
+    /// Further headers to remove from requests.
+    pub(crate) strip: Option<List<Text<HeaderName>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Streams {
+    /// End a stream when the token that opened it expires. Default true.
+    pub(crate) end_at_expiry: Option<Text<bool>>,
+    /// The longest a stream may stay open. Default 12h.
+    pub(crate) max_age: Option<Text<Duration>>,
+}
