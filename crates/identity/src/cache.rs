@@ -57,4 +57,16 @@ impl Credentials {
     pub(crate) fn keep(&self, digest: Digest, credential: &Arc<Credential>) {
         self.0.insert(digest, Arc::clone(credential));
     }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.entry_count()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.weighted_size()
+    }
 }

@@ -153,7 +153,8 @@ mod tests {
         refused("{", "EOF");
         refused(b"\xEF\xBB\xBF{}", "expected value");
         refused(b"{\"a\":\"\xff\"}", "unicode");
-        refused(r#"{"a":"\ud800"}"#, "surrogate");
+        refused(r#"{"a":"\ud800"}"#, "hex escape");
+        refused(r#"{"a":"\udc00x"}"#, "surrogate");
         refused(r#"{"a":NaN}"#, "expected");
         refused(r#"{"a":1e999}"#, "out of range");
         refused(r#"{"a":01}"#, "number");

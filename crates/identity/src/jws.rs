@@ -153,6 +153,3 @@ pub(crate) fn name(algorithm: Algorithm) -> &'static str {
         Algorithm::EdDsa => "EdDSA",
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,8 +13,9 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{
-    Admin, Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, ClaimPath, Claims, Config,
-    Cors, Jwt, KeySource, Level, Limits, LogFormat, Logging, Server, Start, Timeouts, TokenType,
+    Admin, Algorithm, AudienceClaim, Auth, Authenticator, AuthenticatorKind, ClaimPath, Claims,
+    Config, Cors, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat, Logging,
+    Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport, Upstream,
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value, json};
@@ -252,6 +253,31 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             })
             .collect(),
         routes: Vec::new(),
+    }
+}
+
+/// A route of which only the identity headers matter here.
+pub(crate) fn route(headers: IdentityHeaders) -> Route {
+    Route {
+        name: "/mcp".into(),
+        host: None,
+        path: "/mcp".into(),
+        subpaths: false,
+        resource: None,
+        upstream: Upstream {
+            origin: Origin::parse("http://127.0.0.1:1").unwrap(),
+            path: None,
+        },
+        transport: Transport::Mcp,
+        auth: Auth::Anonymous,
+        identity: Identity {
+            headers,
+            strip: Vec::new(),
+        },
+        streams: Streams {
+            end_at_expiry: true,
+            max_age: Duration::from_hours(12),
+        },
     }
 }
 

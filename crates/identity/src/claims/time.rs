@@ -57,14 +57,12 @@ fn seconds(number: &Number, round: fn(f64) -> f64) -> Option<u64> {
         return (whole <= LATEST).then_some(whole);
     }
     #[expect(clippy::cast_precision_loss, reason = "the bound is far below 2^53")]
-    let fraction = number
-        .as_f64()
-        .map(round)
-        .filter(|seconds| (0.0..=LATEST as f64).contains(seconds))?;
+    let bounds = 0.0..=LATEST as f64;
+    let fraction = number.as_f64().filter(|seconds| bounds.contains(seconds))?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "rounded, not negative and below the bound"
+        reason = "not negative, below the bound, and rounded"
     )]
-    Some(fraction as u64)
+    Some(round(fraction) as u64)
 }

@@ -123,15 +123,19 @@ impl State {
 async fn attempt<S: Source>(name: &str, keys: &Keys, source: &mut S) -> Result<(), Unreachable> {
     let document = source.fetch().await?;
     let previous = keys.current();
-    let set = KeySet::read(&document, previous.as_deref()).map_err(|cause| Unreachable {
+    let unusable = |cause: String| Unreachable {
         deed: "unusable JWKS",
         url: source.place(),
         cause,
-        hints: &["the document must be a JWK set: {\"keys\":[…]}"],
-    })?;
+        hints: &["the document must be a JWK set, {\"keys\":[…]}, with a key for signatures"],
+    };
+    let set = KeySet::read(&document, previous.as_deref()).map_err(unusable)?;
     if set.len() == 0 {
-        // published like this, it ends every key: not ours to doubt
-        tracing::warn!(authenticator = %name, url = source.place(), "the key set has no key for signatures");
+        // a set that is emptied ends every key, and that is not ours to doubt; but one that starts so was never any good
+        if previous.is_none() {
+            return Err(unusable("no key in it is of use here".into()));
+        }
+        tracing::warn!(authenticator = %name, "the provider has withdrawn every key");
     }
     tracing::debug!(authenticator = %name, keys = set.len(), "keys fetched");
     keys.install(Some(set));
