@@ -301,7 +301,7 @@ mod tests {
     fn syntax_errors_have_line_and_column() {
         check(
             "a: 1\n\tb: 2\n",
-            "line 2, column 1   found character that cannot start any token, while scanning for the next token | hint: indent with spaces; YAML takes no tabs there",
+            "line 2, column 1   found a tab character that violates indentation, while scanning a plain scalar | hint: indent with spaces; YAML takes no tabs there",
         );
         check(
             "a: b: c\n",
@@ -311,7 +311,10 @@ mod tests {
             "a: @x\n",
             "line 1, column 4   found character that cannot start any token, while scanning for the next token | hint: put the value in quotes",
         );
-        check("a: [${X}]\n", "");
+        check(
+            "a: [${X}]\n",
+            "line 1, column 6   did not find expected ',' or ']', while parsing a flow sequence | hint: put values that hold `${…}` in quotes, above all inside `{ }` and `[ ]`",
+        );
         check(
             "a: !secret x\n",
             "line 1, column 4   a: a YAML tag (`!…`) has no meaning here",

@@ -169,7 +169,7 @@ pub(crate) fn read(path: &str, sources: &dyn Sources) -> Result<String, Flaw> {
 }
 
 /// Quotes and blanks around a value are nearly always a mistake of the shell or of an env file (S1-37).
-fn suspicious(source: &str, value: &str) -> Option<Flaw> {
+pub(crate) fn suspicious(source: &str, value: &str) -> Option<Flaw> {
     let quoted =
         |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
     if quoted('"') || quoted('\'') {

@@ -8,7 +8,7 @@ use crate::interpolate;
 use crate::later;
 use crate::notes::Notes;
 use crate::place::{Place, Step};
-use crate::problem::{Flaw, Problem, Problems};
+use crate::problem::{Flaw, Problems};
 use crate::raw;
 use crate::schema;
 use crate::sources::Sources;
@@ -76,15 +76,6 @@ fn place(path: &serde_ignored::Path<'_>) -> Place {
         Path::Some { parent }
         | Path::NewtypeStruct { parent }
         | Path::NewtypeVariant { parent } => place(parent),
-    }
-}
-
-/// Gives the problems of another form of configuration the names that its writer knows.
-pub(crate) fn rename(list: &mut [Problem], names: &[(&str, &str)]) {
-    for problem in list {
-        if let Some((_, name)) = names.iter().find(|(path, _)| *path == problem.path) {
-            problem.path = (*name).to_owned();
-        }
     }
 }
 

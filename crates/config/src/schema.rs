@@ -18,7 +18,36 @@ pub fn schema() -> Value {
         .into_generator()
         .into_root_schema_for::<raw::File>();
     schema.insert("title".to_owned(), json!("gateway.yaml of Portcullis"));
-    schema.to_value()
+    let mut schema = schema.to_value();
+    without_null(&mut schema);
+    schema
+}
+
+/// An `Option` field counts as nullable, but a key without a value is an error, except where it is an empty section.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Array(types)) = members.get("type")
+                && let [kind, null] = types.as_slice()
+                && null == "null"
+                && kind != "object"
+            {
+                let kind = kind.clone();
+                members.insert("type".to_owned(), kind);
+            }
+            if let Some(Value::Array(choices)) = members.get("anyOf")
+                && let [Value::Object(choice), null] = choices.as_slice()
+                && *null == json!({ "type": "null" })
+            {
+                let choice = choice.clone();
+                members.remove("anyOf");
+                members.extend(choice);
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The keys of ours that the mapping at `place` may hold; empty where names are the operator's own.
@@ -141,6 +170,13 @@ mod tests {
                 .unwrap()
                 .contains("MiB")
         );
+    }
+
+    #[test]
+    fn only_sections_may_be_empty() {
+        let text = schema().to_string();
+        assert!(text.contains(r#""type":["object","null"]"#));
+        assert!(!text.contains(r#"{"type":"null"}"#) && !text.contains(r#"["string","null"]"#));
     }
 
     #[test]

@@ -1,0 +1,334 @@
+//! The complete configuration as YAML: every default written out, ready to be read again.
+
+use std::time::Duration;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::checked::{
+    Auth, Authenticator, AuthenticatorKind, Claims, Config, Cors, Identity, IdentityHeaders, Jwt,
+    KeySource, Limits, Route, Server, Streams, Timeouts, Upstream,
+};
+use crate::scalar::unit::{show_duration, show_size};
+use crate::scalar::word::{AuthType, Word};
+
+/// What `check --resolved` prints. Secrets are `***`.
+pub fn resolved(config: &Config) -> String {
+    let authenticators = config
+        .authenticators
+        .iter()
+        .map(|one| (&*one.name, authenticator(one)));
+    let whole = block([
+        ("server", server(&config.server)),
+        ("admin", block([("listen", shown(config.admin.listen))])),
+        (
+            "logging",
+            block([
+                ("level", word(&config.logging.level)),
+                ("format", word(&config.logging.format)),
+            ]),
+        ),
+        ("credential_cache", size(config.credential_cache)),
+        ("authenticators", block(authenticators)),
+        (
+            "routes",
+            list(
+                config
+                    .routes
+                    .iter()
+                    .map(|one| route(one, &config.authenticators)),
+            ),
+        ),
+    ]);
+    // A tree of mappings with text keys, lists and scalars is always YAML.
+    serde_yaml::to_string(&whole).unwrap_or_default()
+}
+
+fn server(server: &Server) -> Value {
+    let cors = match &server.cors {
+        Cors::Any => list([text("*")]),
+        Cors::Origins(origins) => list(origins.iter().map(shown)),
+    };
+    let danger = server.plain_http.then_some("plain_http");
+    block([
+        ("listen", list(server.listen.iter().map(shown))),
+        (
+            "public_url",
+            server.public_url.as_ref().map_or(Value::Null, shown),
+        ),
+        (
+            "allowed_hosts",
+            list(server.allowed_hosts.iter().map(shown)),
+        ),
+        (
+            "trusted_proxies",
+            list(server.trusted_proxies.iter().map(shown)),
+        ),
+        ("cors", block([("allowed_origins", cors)])),
+        ("limits", limits(&server.limits)),
+        ("timeouts", timeouts(&server.timeouts)),
+        (
+            "sse_keepalive",
+            duration(server.sse_keepalive.unwrap_or_default()),
+        ),
+        ("dangerous", list(danger.map(text))),
+    ])
+}
+
+fn limits(limits: &Limits) -> Value {
+    block([
+        ("connections", shown(limits.connections)),
+        (
+            "header_bytes",
+            shown(show_size(
+                u64::try_from(limits.header_bytes).unwrap_or(u64::MAX),
+            )),
+        ),
+        ("body_bytes", size(limits.body_bytes)),
+        (
+            "streams_per_connection",
+            shown(limits.streams_per_connection),
+        ),
+    ])
+}
+
+fn timeouts(timeouts: &Timeouts) -> Value {
+    block([
+        ("request_head", duration(timeouts.request_head)),
+        ("request_body", duration(timeouts.request_body)),
+        ("idle", duration(timeouts.idle)),
+        ("connect", duration(timeouts.connect)),
+        ("response_head", duration(timeouts.response_head)),
+        ("drain", duration(timeouts.drain)),
+    ])
+}
+
+fn authenticator(authenticator: &Authenticator) -> Value {
+    match &authenticator.kind {
+        AuthenticatorKind::Oidc(settings) => block([("oidc", jwt(settings, None))]),
+        AuthenticatorKind::Jwks(settings, keys) => block([("jwks", jwt(settings, Some(keys)))]),
+    }
+}
+
+fn jwt(jwt: &Jwt, keys: Option<&KeySource>) -> Value {
+    let (uri, file) = match keys {
+        None => (Value::Null, Value::Null),
+        Some(KeySource::Url(url)) => (text(url), Value::Null),
+        Some(KeySource::File(path)) => (Value::Null, shown(path.display())),
+    };
+    block([
+        ("issuer", text(&jwt.issuer)),
+        ("issuers", texts(&jwt.issuers)),
+        ("jwks_uri", uri),
+        ("jwks_file", file),
+        ("audiences", texts(&jwt.audiences)),
+        ("shared_audience", Value::Bool(jwt.shared_audience)),
+        ("audience_claim", word(&jwt.audience_claim)),
+        ("algorithms", list(jwt.algorithms.iter().map(word))),
+        ("leeway", duration(jwt.leeway)),
+        ("token_types", list(jwt.token_types.iter().map(word))),
+        ("nonce_allowed", Value::Bool(jwt.nonce_allowed)),
+        ("claims", claims(&jwt.claims)),
+        (
+            "scope_map",
+            block(
+                jwt.scope_map
+                    .iter()
+                    .map(|(scope, implied)| (&**scope, texts(implied))),
+            ),
+        ),
+        (
+            "max_token_lifetime",
+            jwt.max_token_lifetime.map_or(Value::Null, duration),
+        ),
+        ("cache", duration(jwt.cache)),
+        ("max_stale", duration(jwt.max_stale)),
+        ("start", word(&jwt.start)),
+        ("trust_email", Value::Bool(jwt.trust_email)),
+        (
+            "ca",
+            jwt.ca
+                .as_ref()
+                .map_or(Value::Null, |path| shown(path.display())),
+        ),
+        (
+            "proxy",
+            jwt.proxy
+                .as_ref()
+                .map_or(Value::Null, |proxy| text(proxy.shown())),
+        ),
+    ])
+}
+
+fn claims(claims: &Claims) -> Value {
+    block([
+        ("subject", text(claims.subject.as_str())),
+        (
+            "scopes",
+            list(claims.scopes.iter().map(|path| text(path.as_str()))),
+        ),
+        ("email", text(claims.email.as_str())),
+        ("name", text(claims.name.as_str())),
+        ("groups", text(claims.groups.as_str())),
+    ])
+}
+
+fn route(route: &Route, authenticators: &[Authenticator]) -> Value {
+    let danger = match route.auth {
+        Auth::Anonymous => Some("anonymous_access"),
+        Auth::Required(_) => None,
+    };
+    block([
+        ("name", text(&route.name)),
+        ("host", route.host.as_ref().map_or(Value::Null, shown)),
+        ("path", text(&route.path)),
+        ("subpaths", Value::Bool(route.subpaths)),
+        (
+            "resource",
+            route.resource.as_deref().map_or(Value::Null, text),
+        ),
+        ("upstream", upstream(&route.upstream)),
+        ("transport", word(&route.transport)),
+        ("auth", auth(&route.auth, authenticators)),
+        ("identity", identity(&route.identity)),
+        ("streams", streams(&route.streams)),
+        ("dangerous", list(danger.map(text))),
+    ])
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let path = upstream.path.as_deref().unwrap_or_default();
+    shown(format_args!("{}{path}", upstream.origin))
+}
+
+fn auth(auth: &Auth, authenticators: &[Authenticator]) -> Value {
+    match auth {
+        Auth::Anonymous => block([("type", word(&AuthType::None))]),
+        Auth::Required(requirement) => {
+            let accepted = requirement
+                .accept
+                .iter()
+                .filter_map(|index| authenticators.get(*index));
+            block([
+                ("type", word(&AuthType::Oauth)),
+                ("accept", list(accepted.map(|one| text(&one.name)))),
+                ("audiences", texts(&requirement.audiences)),
+                ("required_scopes", texts(&requirement.required_scopes)),
+            ])
+        }
+    }
+}
+
+fn identity(identity: &Identity) -> Value {
+    let headers = match &identity.headers {
+        IdentityHeaders::Map(map) => block(
+            map.iter()
+                .map(|(header, claim)| (&**header, text(claim.as_str()))),
+        ),
+        preset @ (IdentityHeaders::Default
+        | IdentityHeaders::Oauth2Proxy
+        | IdentityHeaders::Authelia
+        | IdentityHeaders::None) => word(preset),
+    };
+    block([("headers", headers), ("strip", texts(&identity.strip))])
+}
+
+fn streams(streams: &Streams) -> Value {
+    block([
+        ("end_at_expiry", Value::Bool(streams.end_at_expiry)),
+        ("max_age", duration(streams.max_age)),
+    ])
+}
+
+/// A mapping in this order. What is null is left out: there, absence has a meaning of its own.
+fn block<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
+    let entries = entries.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Mapping(
+        entries
+            .map(|(key, value)| (Value::String(key.to_owned()), value))
+            .collect::<Mapping>(),
+    )
+}
+
+fn list(values: impl IntoIterator<Item = Value>) -> Value {
+    Value::Sequence(values.into_iter().collect())
+}
+
+/// Text that reads as itself: its dollars are doubled, or they would be filled in.
+fn text(text: &str) -> Value {
+    Value::String(text.replace('$', "$$"))
+}
+
+fn texts(values: &[Box<str>]) -> Value {
+    list(values.iter().map(|value| text(value)))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is shown is mostly made for it"
+)]
+fn shown(value: impl ToString) -> Value {
+    text(&value.to_string())
+}
+
+fn word<W: Word>(value: &W) -> Value {
+    text(value.word())
+}
+
+fn size(bytes: u64) -> Value {
+    text(&show_size(bytes))
+}
+
+fn duration(duration: Duration) -> Value {
+    text(&show_duration(duration))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load;
+    use crate::testing::{Fixed, good};
+
+    #[track_caller]
+    fn reads_again(config: &Config) -> String {
+        let printed = resolved(config);
+        let sources = Fixed::default()
+            .file("/keys/$a.json", r#"{"keys":[]}"#)
+            .file("/ca.pem", "-----BEGIN CERTIFICATE-----");
+        match load(&printed, &sources) {
+            Ok(loaded) => assert_eq!(&loaded.config, config, "{printed}"),
+            Err(problems) => panic!("{problems}\n{printed}"),
+        }
+        printed
+    }
+
+    #[test]
+    fn s0_2_the_default_type_is_printed() {
+        let printed = reads_again(&good(""));
+        assert!(printed.contains("type: oauth"), "{printed}");
+    }
+
+    #[test]
+    fn everything_that_can_be_said_reads_again() {
+        let text = include_str!("resolved/everything.yaml");
+        let sources = Fixed::default()
+            .file("/keys/$a.json", r#"{"keys":[]}"#)
+            .file("/ca.pem", "-----BEGIN CERTIFICATE-----");
+        let config = load(text, &sources)
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .config;
+        insta::assert_snapshot!(reads_again(&config));
+    }
+
+    #[test]
+    fn sec_81_secrets_are_not_printed() {
+        let config = good(
+            "authenticators: { a: { oidc: { issuer: 'https://a.example', proxy: 'http://gate:hunter2@proxy:3128' } } }",
+        );
+        let printed = resolved(&config);
+        assert!(
+            !printed.contains("hunter2") && printed.contains("http://***@proxy:3128"),
+            "{printed}"
+        );
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
