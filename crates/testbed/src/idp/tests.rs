@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
 use crate::client::{Answer, Client, browser};
+use crate::recorder::{Recorder, Reply};
 
 fn client(idp: &Idp) -> Client {
     let address: SocketAddr = idp
@@ -313,4 +314,45 @@ async fn the_browser_needs_a_challenge_first() {
         error.starts_with("the first request gave 404 instead of 401"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn the_browser_walks_from_a_challenge_to_a_token() {
+    let idp = Idp::builder()
+        .issuer_path("/realms/x")
+        .start()
+        .await
+        .unwrap();
+    let server = Recorder::start().await;
+    let (origin, issuer) = (server.url(), idp.issuer().to_owned());
+    server.answer_with(move |request| {
+        if request.target == "/.well-known/oauth-protected-resource/mcp" {
+            return Reply::json(&json!({"resource": format!("{origin}/mcp"), "authorization_servers": [issuer]}));
+        }
+        let challenge = format!("Bearer scope=\"a b\", resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\"");
+        Reply::status(401).header("WWW-Authenticate", &challenge)
+    });
+    let endpoint = format!("{}/mcp", server.url());
+    let login = browser::log_in(&endpoint).await.unwrap();
+    assert!(verifies(&login.access_token, &idp.jwks()));
+    assert_eq!(
+        (login.issuer.as_str(), login.scope.as_deref()),
+        (idp.issuer(), Some("a b"))
+    );
+    assert!(login.refresh_token.is_some());
+    let claims = login
+        .access_token
+        .split('.')
+        .nth(1)
+        .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap())
+        .unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(
+        (&claims["aud"], &claims["sub"]),
+        (&json!(endpoint), &json!("alice"))
+    );
+
+    idp.change_document("issuer", format!("{}/", idp.issuer()));
+    let error = browser::log_in(&endpoint).await.unwrap_err();
+    assert!(error.contains("/realms/x/, not of "), "TRAP-1: {error}");
 }
