@@ -1,1 +1,461 @@
-//! Tests.
+//! From an issuer to its keys, at start and afterwards, with a real provider on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{AuthenticatorKind, Jwt, KeySource, Start};
+use testbed::Idp;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::testing::{NOW, RESOURCE, ask, clock, config, jwt};
+use crate::{Authenticators, RouteAuthenticator, StartError, Timestamp};
+
+const DOCUMENT: &str = "/.well-known/openid-configuration";
+
+async fn idp() -> Idp {
+    builder().start().await.unwrap()
+}
+
+fn builder() -> testbed::idp::Builder {
+    Idp::builder().clock(Arc::new(|| NOW.0))
+}
+
+async fn start(issuer: &str) -> Result<Arc<Authenticators>, StartError> {
+    start_with(issuer, |_| {}).await
+}
+
+async fn start_with(
+    issuer: &str,
+    change: impl FnOnce(&mut Jwt),
+) -> Result<Arc<Authenticators>, StartError> {
+    let mut jwt = jwt();
+    jwt.issuer = issuer.into();
+    change(&mut jwt);
+    Authenticators::start(
+        &config(vec![("corp", AuthenticatorKind::Oidc(jwt))]),
+        clock(),
+    )
+    .await
+}
+
+async fn refused(issuer: &str) -> String {
+    let error = start(issuer).await.map(|_| ()).unwrap_err();
+    assert!(!error.hints.is_empty());
+    error.to_string()
+}
+
+fn route(all: &Arc<Authenticators>) -> RouteAuthenticator {
+    all.for_route(&[0], &[], &[RESOURCE.into()], &[])
+}
+
+async fn reason(route: &RouteAuthenticator, token: &str) -> &'static str {
+    ask(route, token, NOW)
+        .await
+        .map_or_else(|failure| failure.reason(), |_| "ok")
+}
+
+#[tokio::test]
+async fn s4_4_discovery_is_one_get_and_leads_to_the_keys() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    assert_eq!((idp.fetches(DOCUMENT), idp.fetches("/jwks")), (1, 1));
+    assert!(all.is_ready());
+    let token = idp.token().audience(RESOURCE).sign();
+    let caller = ask(&route(&all), &token, NOW).await.unwrap();
+    assert_eq!(
+        (caller.subject(), caller.method(), caller.issuer()),
+        ("alice", "oidc", idp.issuer())
+    );
+    let (name, age) = all.key_ages().remove(0);
+    assert_eq!(&*name, "corp");
+    assert!(age.unwrap() < Duration::from_mins(1));
+}
+
+#[tokio::test]
+async fn s3_9_a_hundred_requests_cost_one_fetch_of_the_keys() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    let route = route(&all);
+    for _ in 0..100 {
+        let token = idp.token().audience(RESOURCE).fresh().sign();
+        assert_eq!(reason(&route, &token).await, "ok");
+    }
+    assert_eq!((idp.fetches(DOCUMENT), idp.fetches("/jwks")), (1, 1));
+}
+
+#[tokio::test]
+async fn s4_4_an_issuer_may_have_a_path() {
+    let idp = builder().issuer_path("/realms/x").start().await.unwrap();
+    let all = start(idp.issuer()).await.unwrap();
+    let token = idp.token().audience(RESOURCE).sign();
+    assert_eq!(reason(&route(&all), &token).await, "ok");
+}
+
+#[tokio::test]
+async fn s4_4_the_forms_of_rfc_8414_are_tried_too() {
+    let idp = builder().issuer_path("/realms/x").start().await.unwrap();
+    idp.answer(DOCUMENT, 404, &[], "<html>");
+    start(idp.issuer()).await.unwrap();
+    assert_eq!(
+        idp.fetches("/.well-known/oauth-authorization-server/realms/x"),
+        1
+    );
+    // an application that answers everything with its start page
+    idp.answer(DOCUMENT, 200, &[("content-type", "text/html")], "<html>");
+    start(idp.issuer()).await.unwrap();
+}
+
+#[tokio::test]
+async fn s4_5_a_document_that_lacks_a_member_is_named() {
+    for member in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+        let idp = idp().await;
+        idp.omit_from_document(member);
+        let text = refused(idp.issuer()).await;
+        assert!(text.contains(&format!("{member} is missing")), "{text}");
+        assert!(text.contains("unusable OIDC discovery document"), "{text}");
+        assert_eq!(idp.fetches("/jwks"), 0);
+    }
+}
+
+#[tokio::test]
+async fn s4_8_s4_24_nobody_there_is_told_with_url_cause_and_hints() {
+    // a port that was free a moment ago
+    let issuer = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let error = start(&issuer).await.map(|_| ()).unwrap_err();
+    assert_eq!(&*error.authenticator, "corp");
+    assert_eq!(error.url, format!("{issuer}{DOCUMENT}"));
+    assert!(error.cause.contains("refused"), "{}", error.cause);
+    assert!(error.hints.len() >= 4);
+    let text = error.to_string();
+    assert!(
+        text.contains("failed to fetch OIDC discovery document"),
+        "{text}"
+    );
+    assert!(text.contains(&error.url), "{text}");
+}
+
+#[tokio::test]
+async fn s4_8_a_provider_that_hangs_up_is_told_after_one_attempt() {
+    let idp = idp().await;
+    idp.go_down();
+    let text = refused(idp.issuer()).await;
+    assert!(
+        text.contains("failed to fetch OIDC discovery document"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn s4_24_every_place_that_answered_is_told() {
+    let idp = idp().await;
+    idp.answer(DOCUMENT, 500, &[], "");
+    idp.answer("/.well-known/oauth-authorization-server", 404, &[], "");
+    let text = refused(idp.issuer()).await;
+    assert!(text.contains("500") && text.contains("404"), "{text}");
+}
+
+#[tokio::test]
+async fn s4_25_keys_out_of_reach_are_told_with_their_url() {
+    let idp = idp().await;
+    idp.answer("/jwks", 500, &[], "");
+    let text = refused(idp.issuer()).await;
+    assert!(text.contains("failed to fetch JWKS"), "{text}");
+    assert!(
+        text.contains(&idp.url("/jwks")) && text.contains("500"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn s4_25_a_key_set_without_a_usable_key_is_told() {
+    let idp = idp().await;
+    for document in [
+        "{\"keys\":[]}",
+        "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AA\"}]}",
+        "[]",
+        "<html>",
+    ] {
+        idp.answer("/jwks", 200, &[], document);
+        let text = refused(idp.issuer()).await;
+        assert!(
+            text.contains("unusable JWKS") && text.contains(&idp.url("/jwks")),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_odd_key_of_a_provider_does_not_keep_anybody_out() {
+    let idp = idp().await;
+    idp.extra_jwks_keys(vec![
+        serde_json::json!({ "kty": "AKP", "alg": "ML-DSA-65" }),
+        serde_json::json!(null),
+    ]);
+    let all = start(idp.issuer()).await.unwrap();
+    let token = idp.token().audience(RESOURCE).sign();
+    assert_eq!(reason(&route(&all), &token).await, "ok");
+}
+
+#[tokio::test]
+async fn s4_11_x22_the_documents_spelling_is_what_tokens_and_clients_get() {
+    let idp = builder().closing_slash().start().await.unwrap();
+    let slashed = idp.issuer();
+    let bare = slashed.strip_suffix('/').unwrap();
+    for configured in [bare, slashed] {
+        let all = start(configured).await.unwrap();
+        let route = route(&all);
+        assert_eq!(route.issuers(), [Box::from(slashed)]);
+        let token = idp.token().audience(RESOURCE);
+        assert_eq!(reason(&route, &token.clone().sign()).await, "ok");
+        assert_eq!(
+            reason(&route, &token.claim("iss", bare).sign()).await,
+            "issuer_mismatch"
+        );
+    }
+}
+
+#[tokio::test]
+async fn s4_11_x22_the_other_way_round() {
+    let idp = idp().await;
+    let all = start(&format!("{}/", idp.issuer())).await.unwrap();
+    assert_eq!(route(&all).issuers(), [Box::from(idp.issuer())]);
+    let token = idp.token().audience(RESOURCE);
+    assert_eq!(reason(&route(&all), &token.clone().sign()).await, "ok");
+    let slashed = token.claim("iss", format!("{}/", idp.issuer())).sign();
+    assert_eq!(reason(&route(&all), &slashed).await, "issuer_mismatch");
+}
+
+#[tokio::test]
+async fn s4_11_a_document_of_somebody_else_is_refused() {
+    let idp = idp().await;
+    for other in [
+        "https://evil.example".to_owned(),
+        format!("{}//", idp.issuer()),
+        format!("{}/x", idp.issuer()),
+    ] {
+        idp.change_document("issuer", other.as_str());
+        let text = refused(idp.issuer()).await;
+        assert!(text.contains("issuer mismatch"), "{text}");
+        assert!(
+            text.contains(&other) && text.contains(idp.issuer()),
+            "{text}"
+        );
+    }
+    assert_eq!(idp.fetches("/jwks"), 0);
+}
+
+#[tokio::test]
+async fn sec_20_redirects_are_not_followed() {
+    let idp = idp().await;
+    idp.answer("/moved", 200, &[], idp.jwks().to_string());
+    idp.answer("/jwks", 302, &[("location", &idp.url("/moved"))], "");
+    let text = refused(idp.issuer()).await;
+    assert!(text.contains("302") && text.contains("redirect"), "{text}");
+    assert_eq!(idp.fetches("/moved"), 0);
+}
+
+#[tokio::test]
+async fn sec_20_an_answer_has_a_largest_size() {
+    let idp = idp().await;
+    idp.answer("/jwks", 200, &[], " ".repeat(1024 * 1024 + 1));
+    let text = refused(idp.issuer()).await;
+    assert!(text.contains("more than 1048576 bytes"), "{text}");
+    idp.answer(DOCUMENT, 200, &[], " ".repeat(256 * 1024 + 1));
+    let text = refused(idp.issuer()).await;
+    assert!(text.contains("more than 262144 bytes"), "{text}");
+}
+
+#[tokio::test]
+async fn sec_20_keys_in_somebody_elses_network_are_not_fetched() {
+    let idp = idp().await;
+    for (uri, why) in [
+        ("https://10.0.0.1/jwks", "not a public address"),
+        ("https://169.254.169.254/jwks", "not a public address"),
+        ("https://[fd00::1]/jwks", "not a public address"),
+        ("https://[::ffff:10.0.0.1]/jwks", "not a public address"),
+        ("https://[64:ff9b::10.0.0.1]/jwks", "not a public address"),
+        ("https://[2002:a00:1::]/jwks", "not a public address"),
+        ("https://0x0a000001/jwks", "not a public address"),
+        ("http://10.0.0.1/jwks", "neither https nor http on loopback"),
+        (
+            "http://issuer.example/jwks",
+            "neither https nor http on loopback",
+        ),
+        (
+            "https://user:secret@issuer.example/jwks",
+            "credentials in the URL",
+        ),
+    ] {
+        idp.change_document("jwks_uri", uri);
+        let text = refused(idp.issuer()).await;
+        assert!(text.contains(why), "{uri}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn sec_20_the_issuers_own_host_may_be_private() {
+    let idp = idp().await;
+    // another port of this machine, by another of its names
+    let other = idp.url("/jwks").replace("127.0.0.1", "localhost");
+    idp.change_document("jwks_uri", other);
+    start(idp.issuer()).await.unwrap();
+}
+
+#[tokio::test]
+async fn sec_19_an_issuer_is_asked_over_https_or_on_loopback() {
+    let text = refused("http://issuer.example").await;
+    assert!(
+        text.contains("neither https nor http on loopback"),
+        "{text}"
+    );
+    let text = refused("https://issuer.example?x=1").await;
+    assert!(text.contains("not an http(s) URL"), "{text}");
+}
+
+#[tokio::test]
+async fn s3_5_keys_by_url_need_no_discovery() {
+    let idp = idp().await;
+    let mut jwt = jwt();
+    jwt.issuer = idp.issuer().into();
+    let kind = AuthenticatorKind::Jwks(jwt, KeySource::Url(idp.url("/jwks").into()));
+    let all = Authenticators::start(&config(vec![("corp", kind)]), clock())
+        .await
+        .unwrap();
+    let token = idp.token().audience(RESOURCE).sign();
+    assert_eq!(reason(&route(&all), &token).await, "ok");
+    assert_eq!((idp.fetches(DOCUMENT), idp.fetches("/jwks")), (0, 1));
+}
+
+#[tokio::test]
+async fn s3_5_keys_in_a_file_that_is_not_there_are_told() {
+    let file = tempfile::tempdir().unwrap().path().join("none.json");
+    let kind = AuthenticatorKind::Jwks(jwt(), KeySource::File(file.clone()));
+    let started = Authenticators::start(&config(vec![("corp", kind)]), clock()).await;
+    let text = started.map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("failed to fetch JWKS"), "{text}");
+    assert!(text.contains(&*file.to_string_lossy()), "{text}");
+}
+
+#[tokio::test]
+async fn s4_9_garbage_costs_no_fetch() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    let route = route(&all);
+    for garbage in ["opaque", "a.b.c", "a.b.c.d.e"] {
+        assert_ne!(reason(&route, garbage).await, "ok");
+    }
+    let foreign = idp
+        .token()
+        .audience(RESOURCE)
+        .claim("iss", "https://evil.example");
+    let foreign = foreign.header("kid", "unknown").sign();
+    assert_eq!(reason(&route, &foreign).await, "issuer_mismatch");
+    assert_eq!(idp.fetches("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn s4_17_unknown_kids_on_the_wire_cost_one_fetch() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    let route = route(&all);
+    for at in 0..1000 {
+        let token = idp
+            .token()
+            .audience(RESOURCE)
+            .header("kid", format!("random-{at}"));
+        assert_eq!(reason(&route, &token.sign()).await, "unknown_key");
+    }
+    assert_eq!((idp.fetches(DOCUMENT), idp.fetches("/jwks")), (1, 2));
+}
+
+#[tokio::test]
+async fn s3_47_keys_that_are_there_serve_while_the_provider_is_away() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    let route = route(&all);
+    idp.go_down();
+    let token = idp.token().audience(RESOURCE).sign();
+    assert_eq!(reason(&route, &token).await, "ok");
+    // whether there is such a key nobody can tell now
+    let unknown = idp.token().audience(RESOURCE).header("kid", "new").sign();
+    assert_eq!(reason(&route, &unknown).await, "jwks_unreachable");
+}
+
+#[tokio::test]
+async fn s4_8_start_lazy_answers_503_until_the_provider_is_reached() {
+    let idp = idp().await;
+    idp.go_down();
+    let all = start_with(idp.issuer(), |jwt| jwt.start = Start::Lazy)
+        .await
+        .unwrap();
+    assert!(all.is_ready(), "a lazy one does not hold up readiness");
+    let route = route(&all);
+    let token = idp.token().audience(RESOURCE).sign();
+    let failure = ask(&route, &token, NOW).await.unwrap_err();
+    assert_eq!(failure.reason(), "jwks_unreachable");
+    assert!(failure.retry_after().is_some());
+    // the other spelling may turn out to be the right one
+    let slashed = idp
+        .token()
+        .claim("iss", format!("{}/", idp.issuer()))
+        .sign();
+    assert_eq!(reason(&route, &slashed).await, "jwks_unreachable");
+    let foreign = idp.token().claim("iss", "https://evil.example").sign();
+    assert_eq!(reason(&route, &foreign).await, "issuer_mismatch");
+    assert_eq!(route.issuers(), [Box::from(idp.issuer())]);
+
+    idp.come_back();
+    let reached = async {
+        while reason(&route, &token).await != "ok" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), reached).await.unwrap();
+    assert_eq!(reason(&route, &slashed).await, "issuer_mismatch");
+}
+
+#[tokio::test]
+async fn start_asks_all_providers_at_the_same_time() {
+    // accepts connections and never says a word
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let idp = idp().await;
+    let kind = |issuer: &str| {
+        let mut jwt = jwt();
+        jwt.issuer = issuer.into();
+        AuthenticatorKind::Oidc(jwt)
+    };
+    let issuer = format!("http://{}", silent.local_addr().unwrap());
+    let config = config(vec![
+        ("a-silent", kind(&issuer)),
+        ("b-talking", kind(idp.issuer())),
+    ]);
+    let starting =
+        tokio::spawn(async move { Authenticators::start(&config, clock()).await.map(|_| ()) });
+    let second_is_asked = async {
+        while idp.fetches("/jwks") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // the first one's deadline is 5 s
+    timeout(Duration::from_secs(4), second_is_asked)
+        .await
+        .unwrap();
+    starting.abort();
+}
+
+#[tokio::test]
+async fn r7519_time_is_the_askers() {
+    let idp = idp().await;
+    let all = start(idp.issuer()).await.unwrap();
+    let token = idp.token().audience(RESOURCE).expires_in(10).sign();
+    let later = Timestamp(NOW.0 + 100);
+    assert_eq!(
+        ask(&route(&all), &token, later).await.unwrap_err().reason(),
+        "expired"
+    );
+    assert_eq!(ask(&route(&all), &token, NOW).await.map(|_| ()), Ok(()));
+}
