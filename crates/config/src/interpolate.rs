@@ -196,3 +196,6 @@ pub(crate) fn is_variable_name(name: &str) -> bool {
             .next()
             .is_some_and(|byte| !byte.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests;

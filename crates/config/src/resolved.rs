@@ -79,9 +79,7 @@ fn limits(limits: &Limits) -> Value {
         ("connections", shown(limits.connections)),
         (
             "header_bytes",
-            shown(show_size(
-                u64::try_from(limits.header_bytes).unwrap_or(u64::MAX),
-            )),
+            size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)),
         ),
         ("body_bytes", size(limits.body_bytes)),
         (
@@ -275,7 +273,12 @@ fn word<W: Word>(value: &W) -> Value {
 }
 
 fn size(bytes: u64) -> Value {
-    text(&show_size(bytes))
+    let shown = show_size(bytes);
+    if shown == bytes.to_string() {
+        Value::from(bytes)
+    } else {
+        text(&shown)
+    }
 }
 
 fn duration(duration: Duration) -> Value {

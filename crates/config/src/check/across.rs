@@ -231,3 +231,6 @@ fn reaches(upstream: &Origin, listener: SocketAddr) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -415,3 +415,6 @@ fn certificates(
     }
     Some(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -503,3 +503,6 @@ fn streams(place: &Place, raw: Option<Block<raw::Streams>>, notes: &mut Notes) -
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

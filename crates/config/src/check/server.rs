@@ -206,3 +206,6 @@ fn keepalive(place: &Place, field: Option<&Text<Duration>>, notes: &mut Notes) -
     let silence = notes.duration(place, field, Duration::from_secs(20), Duration::ZERO..=DAY);
     (!silence.is_zero()).then_some(silence)
 }
+
+#[cfg(test)]
+mod tests;

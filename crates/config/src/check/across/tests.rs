@@ -1,0 +1,185 @@
+use crate::testing::{good, warnings, wrong};
+
+/// Routes with these fields each; an upstream is added.
+fn routes(each: &[&str]) -> String {
+    let each: Vec<String> = each
+        .iter()
+        .map(|fields| format!("  - {{ upstream: 'http://127.0.0.1:3000', {fields} }}\n"))
+        .collect();
+    format!("routes:\n{}", each.concat())
+}
+
+fn on(public_url: &str, each: &[&str]) -> String {
+    format!("server: {{ public_url: '{public_url}' }}\n{}", routes(each))
+}
+
+#[test]
+fn sec_11_one_place_one_route() {
+    wrong(
+        &routes(&["path: /a", "path: /a/"]),
+        &["routes[1].path: is served by routes[0] already"],
+    );
+    wrong(
+        &routes(&["path: /a, host: a.example", "path: /a, host: A.example"]),
+        &["routes[1].path: is served by routes[0] already"],
+    );
+    good(&routes(&[
+        "path: /a, host: a.example",
+        "path: /a, host: b.example",
+        "path: /a",
+        "path: /A",
+    ]));
+}
+
+#[test]
+fn sec_11_one_resource_one_route() {
+    let one = "makes one resource of this route and routes[0]";
+    wrong(
+        &on(
+            "https://mcp.example.com",
+            &["path: /a", "path: /a, host: mcp.example.com"],
+        ),
+        &[&format!("routes[1].path: {one}")],
+    );
+    wrong(
+        &on(
+            "https://mcp.example.com",
+            &[
+                "path: /a",
+                "path: /b, resource: 'https://MCP.example.com:443/a/'",
+            ],
+        ),
+        &[&format!("routes[1].resource: {one}")],
+    );
+    wrong(
+        &routes(&[
+            "path: /a, host: '*.a.example', resource: 'https://x.example/a'",
+            "path: /b, resource: 'https://x.example/a'",
+        ]),
+        &[&format!("routes[1].resource: {one}")],
+    );
+    good(&on(
+        "https://mcp.example.com",
+        &["path: /a", "path: /a, host: other.example.com", "path: /b"],
+    ));
+}
+
+#[test]
+fn names_are_told_apart() {
+    wrong(
+        &routes(&["path: /a, name: x", "path: /b, name: x"]),
+        &["routes[1].name: is the name of routes[0] too"],
+    );
+    wrong(
+        &routes(&["path: /a", "path: /b, name: /a"]),
+        &["routes[1].name: is the name of routes[0] too"],
+    );
+}
+
+const OWN_AUDIENCE: &str =
+    "authenticators: { corp: { oidc: { issuer: 'https://a.example', audiences: [api] } } }\n";
+const SHARED: &str = "authenticators: { corp: { oidc: { issuer: 'https://a.example', audiences: [api], shared_audience: true } } }\n";
+
+#[test]
+fn sec_10_an_authenticators_audience_is_for_one_route() {
+    good(&format!("{OWN_AUDIENCE}{}", routes(&["path: /a"])));
+    wrong(
+        &format!("{OWN_AUDIENCE}{}", routes(&["path: /a", "path: /b"])),
+        &[
+            "authenticators.corp.oidc.audiences: would make a token for one of routes[0], routes[1] good for all of them",
+        ],
+    );
+}
+
+#[test]
+fn sec_10_a_shared_audience_is_said_and_told_apart_by_scopes() {
+    wrong(
+        &format!(
+            "{SHARED}{}",
+            routes(&["path: /a, auth: { required_scopes: [a] }", "path: /b"])
+        ),
+        &["routes[1].auth.required_scopes: is missing"],
+    );
+    let scoped = routes(&[
+        "path: /a, auth: { required_scopes: [a] }",
+        "path: /b, auth: { required_scopes: [b] }",
+    ]);
+    assert_eq!(
+        warnings(&format!("{SHARED}{scoped}")),
+        [
+            "authenticators.corp.oidc.shared_audience: a token for one of routes[0], routes[1] is good for all of them",
+        ]
+    );
+    assert_eq!(
+        warnings(&format!("{SHARED}{}", routes(&["path: /a"]))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn sec_10_audiences_shared_by_hand_are_warned_of() {
+    let shared = "routes[1].auth.audiences: has an audience of routes[0] too: a token for one is good for the other";
+    assert_eq!(
+        warnings(&routes(&[
+            "path: /a, auth: { audiences: [x, y] }",
+            "path: /b, auth: { audiences: [y] }"
+        ])),
+        [shared]
+    );
+    let url = "https://mcp.example.com";
+    assert_eq!(
+        warnings(&on(
+            url,
+            &[
+                "path: /a",
+                "path: /b, auth: { audiences: ['https://mcp.example.com/a/'] }"
+            ]
+        )),
+        [shared]
+    );
+    assert_eq!(
+        warnings(&on(
+            url,
+            &[
+                "path: /a, auth: { audiences: [x] }",
+                "path: /b, auth: { audiences: [y] }"
+            ]
+        )),
+        [""; 0]
+    );
+}
+
+#[test]
+fn an_upstream_is_not_the_gateway_itself() {
+    let loops = |listen: &str, upstream: &str| {
+        format!(
+            "server: {{ listen: '{listen}', public_url: 'https://mcp.example.com', trusted_proxies: [10.0.0.0/8] }}\nroutes: [ {{ path: /mcp, upstream: '{upstream}' }} ]"
+        )
+    };
+    for (listen, upstream) in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/mcp"),
+        ("127.0.0.1:8080", "http://localhost:8080/mcp"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("0.0.0.0:8080", "http://localhost:8080"),
+        ("[::]:8080", "http://127.0.0.1:8080"),
+        ("127.0.0.1:80", "http://127.0.0.1"),
+    ] {
+        wrong(
+            &loops(listen, upstream),
+            &["routes[0].upstream: is a listener of the gateway itself"],
+        );
+    }
+    wrong(
+        &loops("127.0.0.1:8080", "http://127.0.0.1:9090/metrics"),
+        &["routes[0].upstream: is the admin listener of the gateway itself"],
+    );
+    for (listen, upstream) in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8081"),
+        ("127.0.0.1:8080", "http://127.0.0.2:8080"),
+        ("127.0.0.1:0", "http://127.0.0.1:3000"),
+        ("0.0.0.0:8080", "http://tools.internal:8080"),
+    ] {
+        good(&loops(listen, upstream));
+    }
+}
