@@ -99,3 +99,58 @@ impl Drop for Connection {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::server::conn::http2 as server;
+    use hyper::service::service_fn;
+
+    use super::*;
+    use crate::client::Client;
+    use crate::http_server;
+
+    /// Says back what it was asked, on one connection.
+    async fn mirror() -> (SocketAddr, JoinHandle<()>) {
+        let (listener, address) = http_server::bind().await.unwrap();
+        let service = service_fn(|request: hyper::Request<Incoming>| async move {
+            let line = format!(
+                "{} {} {:?}",
+                request.method(),
+                request.uri(),
+                request.headers()
+            );
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let answer = format!("{line} {}", String::from_utf8_lossy(&body));
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(answer)))
+        });
+        let task = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let serving = server::Builder::new(TokioExecutor::new());
+            drop(
+                serving
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
+        });
+        (address, task)
+    }
+
+    #[tokio::test]
+    async fn requests_share_a_connection_until_it_ends() {
+        let (address, task) = mirror().await;
+        let client = Client::new(address).with_host("mcp.example");
+        let connection = Connection::open(address).await;
+        let first = connection.send(client.get("/a?b").header("X-A", "1"));
+        let second = connection.send(client.post("/c").body("text"));
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(
+            first.unwrap().is(200).text(),
+            "GET http://mcp.example/a?b {\"x-a\": \"1\"} "
+        );
+        assert!(second.unwrap().is(200).text().ends_with(" text"));
+        task.abort();
+        assert!(connection.send(client.get("/")).await.is_err());
+    }
+}
