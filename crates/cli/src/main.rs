@@ -1,1 +1,103 @@
-fn main() {}
+//! The program: the only crate that prints, exits, and reads arguments or the environment.
+
+mod check;
+mod demo;
+mod health;
+mod logging;
+mod report;
+mod run;
+mod sources;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Under load much of the time goes into short allocations, which this allocator does faster than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Authentication gateway for MCP servers: it stands in front, they stay as they are.
+#[derive(Parser)]
+#[command(name = "portcullis", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration; else `PORTCULLIS_CONFIG`, else ./gateway.yaml
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve
+    Run {
+        /// Read variables from this file first; the process environment wins
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+        /// Without a configuration: the server to protect (with `OAUTH_ISSUER_URL`, and `OAUTH_AUDIENCE`, `PORT`, `PUBLIC_URL`, `LOG_LEVEL`)
+        #[arg(long, value_name = "URL", conflicts_with = "config")]
+        upstream: Option<String>,
+    },
+    /// Say everything that is wrong with the configuration
+    Check {
+        /// Print the complete configuration, defaults filled in, secrets as ***
+        #[arg(long)]
+        resolved: bool,
+        /// Read variables from this file first; the process environment wins
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of gateway.yaml
+    Schema,
+    /// Ask the running gateway whether it is ready (for container health checks)
+    Health {
+        /// Read variables from this file first; the process environment wins
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+    },
+    /// Try it: an identity provider, an MCP server and the gateway before it, all on loopback
+    Demo {
+        /// Put your own MCP server behind the gateway
+        #[arg(long, value_name = "URL")]
+        upstream: Option<String>,
+        /// The gateway's port; if it is taken, any free one
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
+}
+
+/// Exit codes of contract section 1.
+pub(crate) enum End {
+    Good,
+    /// Something went wrong while running.
+    Failed,
+    /// The configuration or the command line is at fault.
+    Misconfigured,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Good => Self::SUCCESS,
+            End::Failed => Self::from(1),
+            End::Misconfigured => Self::from(2),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Both libraries would otherwise choose a provider at their first use, and panic if there were two (trap 7).
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _already = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let end = match arguments.command {
+        Command::Run { env_file, upstream: None } => run::file(arguments.config, env_file.as_deref()),
+        Command::Run { env_file, upstream: Some(upstream) } => run::sidecar(&upstream, env_file.as_deref()),
+        Command::Check { resolved, env_file } => check::check(arguments.config, env_file.as_deref(), resolved),
+        Command::Schema => check::schema(),
+        Command::Health { env_file } => health::health(arguments.config, env_file.as_deref()),
+        Command::Demo { upstream, port } => demo::demo(upstream.as_deref(), port),
+    };
+    end.into()
+}

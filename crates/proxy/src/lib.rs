@@ -1,1 +1,130 @@
-//! Placeholder.
+//! What happens to a request: the only crate that knows the order of stages, and the only one that listens and forwards.
+//!
+//! [`pipeline`] is the way of a request on one page; `server` brings requests there, `observe` tells what became of them.
+
+mod body;
+mod endpoint;
+mod observe;
+mod pipeline;
+mod plan;
+mod server;
+mod stage;
+mod stop;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Config;
+use identity::{Authenticators, Clock, StartError};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use plan::Plan;
+use server::shutdown::Drain;
+use server::{Allowance, accept};
+
+/// After the drain deadline, event streams get this long to send their end.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Connections that probes may hold at once.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Authenticator(#[from] StartError),
+    #[error("cannot listen on {address}: {cause}")]
+    Listen { address: SocketAddr, cause: std::io::Error },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// A value that passed `check` and still cannot be used: a fault of ours, said without a panic.
+#[derive(Debug, thiserror::Error)]
+#[error("routes.{route}.{key} cannot be used")]
+pub struct PlanError {
+    route: Box<str>,
+    key: &'static str,
+}
+
+impl PlanError {
+    pub(crate) fn new(route: &str, key: &'static str) -> Self {
+        Self { route: route.into(), key }
+    }
+}
+
+/// A gateway that listens but does not serve yet.
+pub struct Gateway {
+    config: Config,
+    plan: Arc<Plan>,
+    listeners: Vec<TcpListener>,
+    admin: TcpListener,
+}
+
+impl Gateway {
+    /// Reaches the authenticators first, so that a gateway that cannot judge anybody never takes a port (S4-8); then binds.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, ServeError> {
+        let authenticators = Authenticators::start(&config, Arc::clone(&clock)).await?;
+        let mut listeners = Vec::with_capacity(config.server.listen.len());
+        let mut bound = Vec::with_capacity(config.server.listen.len());
+        for &address in &config.server.listen {
+            let (listener, address) = bind(address)?;
+            tracing::info!(%address, "listening");
+            listeners.push(listener);
+            bound.push(address);
+        }
+        let (admin, address) = bind(config.admin.listen)?;
+        tracing::info!(%address, "admin listening");
+        let plan = Plan::build(&config, plan::Parts { authenticators, clock, bound, drain: Drain::new() })?;
+        for site in &plan.sites {
+            tracing::info!(route = %site.name, path = %site.path, protected = site.is_protected(), "route");
+        }
+        Ok(Self { config, plan: Arc::new(plan), listeners, admin })
+    }
+
+    /// The addresses clients may use.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `stop` resolves, then drains: nothing new is accepted, requests finish, event streams end at the deadline.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { config, plan, listeners, admin } = self;
+        let drain = plan.drain.clone();
+        let slots = Arc::new(Semaphore::new(config.server.limits.connections));
+        let allowance = Allowance::of(&config.server);
+        let mut public = tokio::task::JoinSet::new();
+        for listener in listeners {
+            let plan = Arc::clone(&plan);
+            let handle = move |peer, request| pipeline::handle(Arc::clone(&plan), peer, request);
+            public.spawn(accept::run(listener, Arc::clone(&slots), allowance, drain.clone(), handle));
+        }
+        // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
+        let admin_plan = Arc::clone(&plan);
+        let answer = move |_, request| std::future::ready(endpoint::admin::answer(&admin_plan, &request));
+        let probes = tokio::spawn(accept::run(admin, Arc::new(Semaphore::new(ADMIN_CONNECTIONS)), Allowance::small(), Drain::new(), answer));
+        tracing::info!("ready");
+
+        stop.await;
+        tracing::info!(deadline = ?config.server.timeouts.drain, "draining");
+        drain.begin();
+        let graceful = config.server.timeouts.drain.saturating_sub(FAREWELL);
+        let all_ended = async { while public.join_next().await.is_some() {} };
+        let mut all_ended = std::pin::pin!(all_ended);
+        if tokio::time::timeout(graceful, &mut all_ended).await.is_err() {
+            drain.end_streams();
+            let _late = tokio::time::timeout(FAREWELL, &mut all_ended).await; // what is left is cut
+        }
+        probes.abort();
+        tracing::info!("stopped");
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |cause| ServeError::Listen { address, cause };
+    let listener = accept::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}

@@ -1,0 +1,48 @@
+//! `health`: asks the running gateway whether it is ready. For container health checks, which have neither shell nor curl.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{End, report, sources};
+
+const DEADLINE: Duration = Duration::from_secs(3);
+
+pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
+    // The sidecar form has no file; its admin listener is the default one.
+    let address = if option.is_none() && !sources::config_path(None).exists() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 9090))
+    } else {
+        match sources::load(option, env_file) {
+            Ok(config) => config.admin.listen,
+            Err(end) => return end,
+        }
+    };
+    match ask(reachable(address)) {
+        Ok(200) => End::Good,
+        Ok(status) => report::failure(&std::io::Error::other(format!("not ready: {address} answered {status}"))),
+        Err(error) => report::failure(&std::io::Error::other(format!("not ready: {address}: {error}"))),
+    }
+}
+
+/// A listener on every address is asked on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn ask(address: SocketAddr) -> std::io::Result<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    let status = std::str::from_utf8(&head).ok().and_then(|head| head.strip_prefix("HTTP/1.1 ")).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+}

@@ -1,0 +1,90 @@
+//! `run`: serve until told to stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::Config;
+use identity::{Clock, Timestamp};
+use proxy::{Gateway, ServeError};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::sources::{self, Environment};
+use crate::{End, logging, report};
+
+/// From a file.
+pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
+    match sources::load(option, env_file) {
+        Ok(config) => serve(config),
+        Err(end) => end,
+    }
+}
+
+/// Beside one server, from variables alone (S4).
+pub(crate) fn sidecar(upstream: &str, env_file: Option<&Path>) -> End {
+    let config = Environment::with_file(env_file).and_then(|environment| sources::accept("run --upstream", config::sidecar(upstream, &environment)));
+    match config {
+        Ok(config) => serve(config),
+        Err(end) => end,
+    }
+}
+
+fn serve(config: Config) -> End {
+    logging::init(&config.logging);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return report::failure(&error),
+    };
+    runtime.block_on(async {
+        match Gateway::start(config, clock()).await {
+            Ok(gateway) => {
+                gateway.serve(stop_signal()).await;
+                End::Good
+            }
+            Err(error) => refuse(&error),
+        }
+    })
+}
+
+/// Says why the gateway does not start, with a way out where there is one.
+pub(crate) fn refuse(error: &ServeError) -> End {
+    let end = report::failure(error);
+    match error {
+        ServeError::Authenticator(error) => error.hints.iter().for_each(|hint| report::hint(hint)),
+        ServeError::Listen { .. } => report::hint("another program may have the port; choose one by server.listen or admin.listen"),
+        ServeError::Plan(_) => {}
+    }
+    end
+}
+
+/// With a single core there is nobody to share work with, and a runtime that does not try saves about a twelfth of each request.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut builder = if cores == 1 { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    builder.enable_all().build()
+}
+
+/// The one place where the wall clock is read.
+pub(crate) fn clock() -> Clock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in everywhere else")]
+    fn now() -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp(since.map_or(0, |since| since.as_secs()))
+    }
+    Arc::new(now)
+}
+
+/// Resolves at SIGTERM or SIGINT. Where a signal cannot be listened to, the default (an immediate end) stays in force.
+pub(crate) async fn stop_signal() {
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::interrupt()) => {}
+    }
+}

@@ -1,0 +1,173 @@
+//! The bodies that pass through: the caller's on its way up, and answers on their way down. None of them is ever collected.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::stage::stream::Tended;
+
+/// The body of an answer.
+pub(crate) enum Body {
+    /// One of our own; `None` once it is sent.
+    Own(Option<Bytes>),
+    /// The upstream's, passed on as it comes.
+    Passed(Incoming),
+    /// An event stream, looked after while it lasts.
+    Tended(Box<Tended>),
+}
+
+/// The upstream broke off, or the stream was ended on purpose without a clean end.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Own(None)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Own(Some(bytes).filter(|b| !b.is_empty()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Passed(incoming) => poll_data(incoming, cx),
+            Self::Tended(tended) => tended.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Passed(incoming) => incoming.is_end_stream(),
+            Self::Tended(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Passed(incoming) => incoming.size_hint(),
+            Self::Tended(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The next frame of data. Trailers are dropped in both directions (SEC-33).
+pub(crate) fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    loop {
+        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+            }
+        }
+    }
+}
+
+/// Why a request body ended before its time. Found again in the error that the HTTP client hands back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("request body over {0} bytes")]
+    TooLarge(u64),
+    #[error("request body not complete after {0:?}")]
+    Late(Duration),
+    #[error("request body broke off")]
+    Broken,
+}
+
+/// A caller's body on its way up, counted and timed.
+pub(crate) enum Upload {
+    None,
+    Counted(Box<Counted>),
+}
+
+pub(crate) struct Counted {
+    incoming: Incoming,
+    limit: u64,
+    left: u64,
+    deadline: Duration,
+    /// Made at the first wait: most bodies are there already when they are asked for.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Upload {
+    /// `limit` in bytes; `deadline` from the first time the body is waited for to its end.
+    pub(crate) fn new(incoming: Incoming, limit: u64, deadline: Duration) -> Self {
+        if incoming.is_end_stream() {
+            return Self::None;
+        }
+        Self::Counted(Box::new(Counted { incoming, limit, left: limit, deadline, timer: None }))
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut *self {
+            Self::None => Poll::Ready(None),
+            Self::Counted(counted) => counted.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Counted(counted) => counted.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::None => SizeHint::with_exact(0),
+            Self::Counted(counted) => counted.incoming.size_hint(),
+        }
+    }
+}
+
+impl Counted {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match poll_data(&mut self.incoming, cx) {
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Cut::Broken))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                Poll::Ready(Some(match self.left.checked_sub(length) {
+                    Some(left) => {
+                        self.left = left;
+                        Ok(frame)
+                    }
+                    None => Err(Cut::TooLarge(self.limit)),
+                }))
+            }
+            Poll::Pending => {
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.deadline)));
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Some(Err(Cut::Late(self.deadline))))
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What is told about a request: one fact, told once, to all who listen.
+
+pub(crate) mod metrics;
+pub(crate) mod record;

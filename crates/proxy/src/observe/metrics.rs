@@ -1,0 +1,191 @@
+//! Counters for the operator. Names and labels are those of contract section 7; `_total` is added when they are written.
+//!
+//! Label values come from the configuration or from closed sets of ours, never from a request, so the number of series is bounded
+//! whatever callers send. Handles for the common case are resolved once per route.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use identity::Authenticators;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthenticationLabels {
+    authenticator: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthenticatorLabels {
+    authenticator: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    route: String,
+    kind: &'static str,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The upstream answered.
+    Allowed,
+    /// One of our own URLs answered, or a preflight.
+    Answered,
+    Refused,
+    /// The upstream or the gateway itself could not.
+    Failed,
+    /// The client left before the answer was complete.
+    ClientGone,
+}
+
+impl Outcome {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::ClientGone => "client_gone",
+        }
+    }
+}
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    own_durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    authentications: Family<AuthenticationLabels, Counter>,
+    key_ages: Family<AuthenticatorLabels, Gauge>,
+    upstream_errors: Family<UpstreamLabels, Counter>,
+    open_streams: Arc<AtomicI64>,
+    open_streams_gauge: Gauge,
+}
+
+/// The handles of one route.
+#[derive(Clone)]
+pub(crate) struct SiteMetrics {
+    pub(crate) allowed: Counter,
+    pub(crate) duration: Histogram,
+    pub(crate) own_duration: Histogram,
+    /// Proven callers by authenticator.
+    pub(crate) proven: Vec<(Box<str>, Counter)>,
+}
+
+fn whole() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0])
+}
+
+fn own() -> Histogram {
+    Histogram::new([0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0])
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("portcullis");
+        let requests = Family::default();
+        registry.register("requests", "Requests by how they ended", requests.clone());
+        let durations = Family::new_with_constructor(whole as fn() -> Histogram);
+        registry.register_with_unit("request_duration", "From the head of a request to the end of its answer", Unit::Seconds, durations.clone());
+        let own_durations = Family::new_with_constructor(own as fn() -> Histogram);
+        registry.register_with_unit("gateway_duration", "The gateway's own part: to the head of the answer, less the wait for the upstream", Unit::Seconds, own_durations.clone());
+        let authentications = Family::default();
+        registry.register("authentications", "Credentials judged, by authenticator and result", authentications.clone());
+        let key_ages = Family::default();
+        registry.register_with_unit("jwks_age", "Age of the key set in use", Unit::Seconds, key_ages.clone());
+        let upstream_errors = Family::default();
+        registry.register("upstream_errors", "Exchanges that failed on the upstream's side", upstream_errors.clone());
+        let open_streams_gauge = Gauge::default();
+        registry.register("open_streams", "Event streams open now", open_streams_gauge.clone());
+        Self { registry, requests, durations, own_durations, authentications, key_ages, upstream_errors, open_streams: Arc::default(), open_streams_gauge }
+    }
+
+    /// The handles of a route; `authenticators` are the names it accepts.
+    pub(crate) fn site<'n>(&self, route: &str, authenticators: impl Iterator<Item = &'n str>) -> SiteMetrics {
+        let labels = RouteLabels { route: route.to_owned() };
+        let proven = |name: &str| {
+            let labels = AuthenticationLabels { authenticator: name.to_owned(), result: "proven" };
+            (Box::from(name), self.authentications.get_or_create(&labels).clone())
+        };
+        SiteMetrics {
+            allowed: self.requests.get_or_create(&RequestLabels { route: route.to_owned(), outcome: Outcome::Allowed.as_str(), reason: "" }).clone(),
+            duration: self.durations.get_or_create(&labels).clone(),
+            own_duration: self.own_durations.get_or_create(&labels).clone(),
+            proven: authenticators.map(proven).collect(),
+        }
+    }
+
+    pub(crate) fn request(&self, route: &str, outcome: Outcome, reason: &'static str) {
+        self.requests.get_or_create(&RequestLabels { route: route.to_owned(), outcome: outcome.as_str(), reason }).inc();
+    }
+
+    /// A credential that was refused. Which authenticator it was meant for is the caller's claim, so it is no label.
+    pub(crate) fn unproven(&self, reason: &'static str) {
+        self.authentications.get_or_create(&AuthenticationLabels { authenticator: String::new(), result: reason }).inc();
+    }
+
+    pub(crate) fn upstream_error(&self, route: &str, kind: &'static str) {
+        self.upstream_errors.get_or_create(&UpstreamLabels { route: route.to_owned(), kind }).inc();
+    }
+
+    pub(crate) fn open_stream(&self) -> OpenStream {
+        self.open_streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(&self.open_streams))
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub(crate) fn text(&self, authenticators: &Authenticators) -> Result<String, std::fmt::Error> {
+        self.open_streams_gauge.set(self.open_streams.load(Ordering::Relaxed));
+        for (name, age) in authenticators.key_ages() {
+            let Some(age) = age else { continue };
+            let labels = AuthenticatorLabels { authenticator: name.into() };
+            self.key_ages.get_or_create(&labels).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Counted as long as it lives.
+pub(crate) struct OpenStream(Arc<AtomicI64>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl SiteMetrics {
+    pub(crate) fn count_proven(&self, authenticator: &str) {
+        if let Some((_, counter)) = self.proven.iter().find(|(name, _)| **name == *authenticator) {
+            counter.inc();
+        }
+    }
+
+    pub(crate) fn observe(&self, whole: Duration, own: Duration) {
+        self.duration.observe(whole.as_secs_f64());
+        self.own_duration.observe(own.as_secs_f64());
+    }
+}

@@ -1,0 +1,44 @@
+//! The way of a request, on one page.
+//!
+//! Before it: `server` (accept, deadlines, HTTP). After it: `observe` (log and metrics, when the answer's last byte has gone).
+//! The order of the stages is the security design; each comment says why a stage stands where it stands.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::Body;
+use crate::observe::record::{Record, Recorded};
+use crate::plan::Plan;
+use crate::server::Peer;
+use crate::stage::{authorize, cors, forward, identify, inject, route, stream, trust};
+use crate::stop::Stop;
+
+/// One request, from arrival to the last byte of its answer.
+pub(crate) async fn handle(plan: Arc<Plan>, peer: Peer, request: Request<Incoming>) -> Response<Recorded> {
+    let mut record = Record::open(Arc::clone(&plan), &request);
+    let answer = match walk(&plan, peer, request, &mut record).await {
+        Ok(answer) => answer,
+        Err(stop) => record.answer(stop),
+    };
+    record.close(answer) // log, metrics, CORS headers on refusals too: here and only here
+    // (a client that leaves before the answer drops this future: Record closes in Drop then, outcome client_gone)
+}
+
+/// Every stage a request can meet, in order. `Err(Stop)` ends it early.
+async fn walk(plan: &Plan, peer: Peer, request: Request<Incoming>, record: &mut Record) -> Result<Response<Body>, Stop> {
+    let arrival = record.arrival(trust::arrival(&plan.trust, peer, request)?); // 400, 403, 421: who is really there, asking whom
+    let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
+    record.cors(cors::judge(target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
+    let site = match target {
+        route::Target::Own(endpoint) => return Ok(endpoint.answer(plan, &arrival)?),
+        route::Target::Site(site) => site,
+    };
+    route::method(&site, &arrival)?; // 405
+    let caller = record.caller(identify::caller(&site, &arrival, plan.now()).await?); // a bad proof stops; none is Anonymous
+    let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
+    let outbound = inject::outbound(&site, plan, granted, arrival, record.id())?; // strips the caller's proof, adds ours
+    let answer = forward::send(&site, outbound, record.upstream()).await?; // 413, 502, 504
+    Ok(stream::tend(plan, &site, record.proven(), answer)) // keepalive, and an end when the token ends
+}

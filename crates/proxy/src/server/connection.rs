@@ -1,0 +1,117 @@
+//! One connection: which HTTP it speaks, its requests, its deadlines, its end.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::server::Allowance;
+use crate::server::deadline::{Activity, Exchange, Watch};
+use crate::server::shutdown::Drain;
+use crate::server::socket::{Protocol, Socket};
+
+/// Dead h2 peers are found by pings; event streams may be silent for hours.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Header lines in one HTTP/1 head.
+const HEADER_LINES: usize = 128;
+/// Resets that a peer may have pending before the connection is closed (rapid reset).
+const PENDING_RESETS: usize = 64;
+
+/// Serves one connection to its end. `handle` answers each request and never fails.
+pub(super) async fn serve<H, F, B>(tcp: TcpStream, allowance: Allowance, drain: Drain, handle: H)
+where
+    H: Fn(Request<Incoming>) -> F + Unpin,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let activity = Activity::new();
+    let opened = timeout(allowance.request_head, Socket::open(tcp, Arc::clone(&activity))).await;
+    let Ok(Ok((socket, protocol))) = opened else { return }; // no first byte in time, or gone
+    let noted = Arc::clone(&activity);
+    let service = service_fn(move |request| {
+        let exchange = noted.exchange();
+        let answer = handle(request);
+        // Boxed, so that a connection without a request does not hold the room that one would need.
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| Noted { body, _exchange: exchange })) })
+    });
+    let mut watch = Watch::new(activity, allowance, matches!(protocol, Protocol::Http2));
+    let mut draining = pin!(drain.begun());
+    let mut drained = false;
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            // Heads are timed by `Watch`, which tells a slow head from an idle connection; hyper's own timer does not.
+            builder.timer(TokioTimer::new()).header_read_timeout(None).half_close(false);
+            builder.max_buf_size(allowance.header_bytes).max_headers(HEADER_LINES).pipeline_flush(true);
+            let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+            let finished = poll_fn(|cx| {
+                if !drained && draining.as_mut().poll(cx).is_ready() {
+                    drained = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                if let Poll::Ready(done) = connection.poll_without_shutdown(cx) {
+                    return Poll::Ready(done.is_ok());
+                }
+                watch.poll(cx).map(|()| false)
+            })
+            .await;
+            if finished {
+                connection.into_parts().io.into_inner().linger().await;
+            }
+        }
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_TIMEOUT);
+            builder.max_header_list_size(u32::try_from(allowance.header_bytes).unwrap_or(u32::MAX));
+            builder.max_concurrent_streams(allowance.streams).max_pending_accept_reset_streams(PENDING_RESETS);
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+            poll_fn(|cx| {
+                if !drained && draining.as_mut().poll(cx).is_ready() {
+                    drained = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                watch.poll(cx)
+            })
+            .await;
+        }
+    }
+}
+
+/// A body that ends its exchange when it is dropped.
+struct Noted<B> {
+    body: B,
+    _exchange: Exchange,
+}
+
+impl<B: Body + Unpin> Body for Noted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

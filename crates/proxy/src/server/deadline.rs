@@ -1,0 +1,131 @@
+//! The deadlines of one connection: first byte, head, idle time between requests, and a peer that takes nothing.
+//!
+//! hyper has a timer for heads alone, which also runs between requests, and none for idle connections or stalled peers. Here the socket
+//! and the service note what the connection is doing, and one lazily set timer per connection looks at the notes: a busy connection
+//! touches a few atomics per request and no timer at all.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{Duration, Instant, Sleep};
+
+use crate::server::Allowance;
+
+/// What a connection is doing. Times are milliseconds since it was accepted; 0 = not so.
+pub(crate) struct Activity {
+    accepted: Instant,
+    /// Requests whose answer is not complete.
+    exchanges: AtomicU32,
+    /// Since when nothing is asked.
+    idle_since: AtomicU64,
+    /// Since when a head is on its way.
+    head_since: AtomicU64,
+    /// Since when the peer takes no bytes.
+    stalled_since: AtomicU64,
+}
+
+impl Activity {
+    /// A connection begins with a head: the first byte is due like the rest of it.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            accepted: Instant::now(),
+            exchanges: AtomicU32::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(1),
+            stalled_since: AtomicU64::new(0),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Bytes came in.
+    pub(crate) fn received(&self) {
+        if self.exchanges.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn stalled(&self) {
+        if self.stalled_since.load(Ordering::Relaxed) == 0 {
+            self.stalled_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn flowing(&self) {
+        if self.stalled_since.load(Ordering::Relaxed) != 0 {
+            self.stalled_since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A head is complete; the exchange lasts until the result is dropped.
+    pub(crate) fn exchange(self: &Arc<Self>) -> Exchange {
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        Exchange(Arc::clone(self))
+    }
+
+    /// When this connection has waited long enough, as things are now.
+    fn due(&self, allowance: &Allowance, multiplexed: bool) -> Option<Instant> {
+        let at = |since: &AtomicU64, span: Duration| {
+            let since = since.load(Ordering::Relaxed);
+            (since != 0).then(|| self.accepted + Duration::from_millis(since) + span)
+        };
+        let stalled = at(&self.stalled_since, allowance.stalled);
+        if self.exchanges.load(Ordering::Relaxed) > 0 {
+            return stalled;
+        }
+        let idle = at(&self.idle_since, allowance.idle);
+        let waiting = if multiplexed {
+            idle.or(Some(self.accepted + allowance.idle)) // its bytes are frames of many kinds, pings among them, not just heads
+        } else {
+            at(&self.head_since, allowance.request_head).or(idle)
+        };
+        [stalled, waiting].into_iter().flatten().min()
+    }
+}
+
+/// One request being answered.
+pub(crate) struct Exchange(Arc<Activity>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Watches over one connection's [`Activity`]. Polled with the connection, in the same task.
+pub(crate) struct Watch {
+    activity: Arc<Activity>,
+    allowance: Allowance,
+    /// Whether the connection speaks h2.
+    multiplexed: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watch {
+    pub(crate) fn new(activity: Arc<Activity>, allowance: Allowance, multiplexed: bool) -> Self {
+        Self { activity, allowance, multiplexed, timer: None }
+    }
+
+    /// Ready when a deadline has passed. A timer that is set too early is left alone: it is cheaper to look again when it fires than
+    /// to move it with every request.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(due) = self.activity.due(&self.allowance, self.multiplexed) else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            if timer.is_elapsed() || timer.deadline() > due {
+                if due <= Instant::now() {
+                    return Poll::Ready(());
+                }
+                timer.as_mut().reset(due);
+            }
+            ready!(timer.as_mut().poll(cx));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A connection's byte stream: what was read ahead comes first, and what happens is noted for the deadlines.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, timeout};
+
+use crate::server::deadline::Activity;
+
+/// How an h2 connection begins (RFC 9113 section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// After an early answer, input is discarded for this long, so that a close does not overtake the answer (contract section 4).
+const LINGER: Duration = Duration::from_secs(1);
+/// And at most this much of it.
+const LINGER_BYTES: usize = 1 << 20;
+
+pub(crate) struct Socket {
+    ahead: Bytes,
+    tcp: TcpStream,
+    activity: Arc<Activity>,
+}
+
+/// What the first bytes say.
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Socket {
+    /// Reads just enough to know which HTTP is spoken. The caller bounds the time.
+    pub(crate) async fn open(mut tcp: TcpStream, activity: Arc<Activity>) -> io::Result<(Self, Protocol)> {
+        let mut ahead = BytesMut::with_capacity(H2_PREFACE.len());
+        let protocol = loop {
+            let mut chunk = [0; H2_PREFACE.len()];
+            let room = chunk.get_mut(ahead.len()..).unwrap_or_default();
+            let read = tcp.read(room).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            ahead.extend_from_slice(room.get(..read).unwrap_or_default());
+            if !H2_PREFACE.starts_with(&ahead) {
+                break Protocol::Http1;
+            }
+            if ahead.len() == H2_PREFACE.len() {
+                break Protocol::Http2;
+            }
+        };
+        Ok((Self { ahead: ahead.freeze(), tcp, activity }, protocol))
+    }
+
+    /// Ends a connection so that the peer can read our last answer even if it was still sending.
+    pub(crate) async fn linger(mut self) {
+        let discard = async {
+            self.tcp.shutdown().await?;
+            let mut sink = [0; 4096];
+            let mut left = LINGER_BYTES;
+            while left > 0 {
+                match self.tcp.read(&mut sink).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _gone = timeout(LINGER, discard).await; // whether it worked makes no difference any more
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(self.ahead.get(..length).unwrap_or_default());
+            self.ahead.advance(length);
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let done = ready!(Pin::new(&mut self.tcp).poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            self.activity.received();
+        }
+        Poll::Ready(done)
+    }
+}
+
+impl Socket {
+    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.activity.stalled();
+        } else {
+            self.activity.flowing();
+        }
+        written
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}

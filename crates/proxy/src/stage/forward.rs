@@ -1,0 +1,192 @@
+//! The exchange with the upstream: one request up, one answer down, both streaming.
+//!
+//! Dropping the future or the answer's body aborts the exchange, so a client that leaves takes its upstream request along (TM-5).
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::Transport;
+use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode, Uri};
+use hyper::body::{Body as _, Incoming};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::{Client, Error, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::body::{Body, Cut, Upload};
+use crate::plan::Site;
+use crate::stage::inject::Outbound;
+use crate::stop::Refusal;
+
+/// The pool towards all upstreams. The one place that knows which HTTP client is used.
+#[derive(Clone)]
+pub(crate) struct Exchange(Client<HttpsConnector<HttpConnector>, Upload>);
+
+/// Shorter than the 5 s after which popular servers drop an idle connection, so that a request rarely meets one that is going away.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+const POOL_IDLE_PER_HOST: usize = 256;
+/// Bytes of an upstream's head.
+const UPSTREAM_HEAD: usize = 256 * 1024;
+
+impl Exchange {
+    pub(crate) fn new(connect: Duration, tls: Option<rustls::ClientConfig>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(connect));
+        tcp.enforce_http(false);
+        let tls = tls.unwrap_or_else(crate::plan::tls::without_roots);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .http1_max_buf_size(UPSTREAM_HEAD)
+            .http1_ignore_invalid_headers_in_responses(false)
+            .set_host(false)
+            .build(connector);
+        Self(client)
+    }
+}
+
+/// One route's upstream; made when the plan is built.
+pub(crate) struct Upstream {
+    pub(crate) exchange: Arc<Exchange>,
+    /// `scheme://authority/`.
+    pub(crate) base: Uri,
+    /// What replaces the route's path.
+    pub(crate) path: Option<Box<str>>,
+    /// The whole URL for requests to the route's very path without a query.
+    pub(crate) fixed: Option<Uri>,
+    /// The `Host` that the upstream sees.
+    pub(crate) host: HeaderValue,
+    pub(crate) response_head: Duration,
+}
+
+/// How long the upstream took, so that the gateway's own time can be told apart.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Waited(pub(crate) Duration);
+
+/// Sends and waits for the head of the answer.
+pub(crate) async fn send(site: &Site, outbound: Outbound, waited: &mut Waited) -> Result<Response<Body>, Refusal> {
+    let upstream = &site.upstream;
+    let begun = Instant::now();
+    let exchange = upstream.exchange.0.request(outbound.into_request());
+    let answer = tokio::time::timeout(upstream.response_head, exchange).await;
+    waited.0 = begun.elapsed();
+    match answer {
+        Err(_) => Err(Refusal::UpstreamLate(upstream.response_head)),
+        Ok(Err(error)) => Err(failure(error)),
+        Ok(Ok(answer)) => receive(site, answer),
+    }
+}
+
+/// A body that was cut on our side is the caller's doing, everything else the upstream's.
+fn failure(error: Error) -> Refusal {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        match cause.downcast_ref::<Cut>() {
+            Some(Cut::TooLarge(limit)) => return Refusal::BodyTooLarge { limit: *limit },
+            Some(Cut::Late(deadline)) => return Refusal::BodyTimeout(*deadline),
+            Some(Cut::Broken) => return Refusal::BodyBroken,
+            None => source = cause.source(),
+        }
+    }
+    Refusal::UpstreamUnreachable(error.into())
+}
+
+/// Headers that an upstream has no say in (SEC-36).
+const REMOVED: &[&str] = &[
+    "www-authenticate", "alt-svc", "strict-transport-security", "clear-site-data", "service-worker-allowed", "nel", "report-to", "reporting-endpoints",
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+];
+const REMOVED_PREFIXES: &[&str] = &["access-control-", "proxy-", "x-auth-"];
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Refusal> {
+    let (mut head, body) = answer.into_parts();
+    if head.status == StatusCode::UNAUTHORIZED || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(Refusal::UpstreamUnauthorized(head.status));
+    }
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refusal::UpstreamAnswer("it switches protocols unasked"));
+    }
+    let doomed: Vec<HeaderName> = head.headers.keys().filter(|name| is_removed(name.as_str())).cloned().collect();
+    for name in doomed {
+        head.headers.remove(name);
+    }
+    drop_foreign_cookies(&mut head.headers);
+    let body = match site.transport {
+        Transport::Http => Body::Passed(body),
+        Transport::Mcp => protocol_answer(head.status, &mut head.headers, body)?,
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+fn is_removed(name: &str) -> bool {
+    REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A cookie with a Domain would reach other hosts than this one.
+fn drop_foreign_cookies(headers: &mut HeaderMap) {
+    let foreign = |value: &HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        text.split(';').skip(1).any(|attribute| attribute.trim().split('=').next() == Some("domain"))
+    };
+    if !headers.get_all(SET_COOKIE).iter().any(foreign) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().filter(|value| !foreign(value)).cloned().collect();
+    headers.remove(SET_COOKIE);
+    for value in kept {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+/// What an MCP route lets through: JSON, event streams, and nothing. Redirects and pages would run on the gateway's own origin.
+fn protocol_answer(status: StatusCode, headers: &mut HeaderMap, body: Incoming) -> Result<Body, Refusal> {
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        return Err(Refusal::UpstreamAnswer("a redirect on an MCP route"));
+    }
+    let kind = media_type(headers);
+    let body = match kind {
+        Kind::Json => Body::Passed(body),
+        Kind::EventStream => {
+            headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no")); // TM-8
+            Body::Passed(body)
+        }
+        Kind::Other if body.is_end_stream() => Body::empty(),
+        // The status of an error tells a client what to do next (404: begin a new session), its page does not.
+        Kind::Other if !status.is_success() => {
+            headers.remove(CONTENT_TYPE);
+            headers.remove(CONTENT_LENGTH);
+            headers.remove(http::header::CONTENT_ENCODING);
+            Body::empty()
+        }
+        Kind::Other => return Err(Refusal::UpstreamAnswer("neither JSON nor an event stream on an MCP route")),
+    };
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    Ok(body)
+}
+
+/// What an answer's `Content-Type` says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Json,
+    EventStream,
+    Other,
+}
+
+pub(crate) fn media_type(headers: &HeaderMap) -> Kind {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Kind::Other };
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") || (kind.len() > 5 && kind.to_ascii_lowercase().ends_with("+json")) {
+        Kind::Json
+    } else if kind.eq_ignore_ascii_case("text/event-stream") {
+        Kind::EventStream
+    } else {
+        Kind::Other
+    }
+}

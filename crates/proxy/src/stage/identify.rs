@@ -1,0 +1,94 @@
+//! Who is calling. Never asks whether a caller is needed: that is `authorize`.
+
+use std::borrow::Cow;
+
+use config::Transport;
+use identity::{Caller, Timestamp};
+
+use crate::plan::Site;
+use crate::stage::trust::Arrival;
+use crate::stop::Refusal;
+
+/// The answer of this stage.
+pub(crate) enum Identified {
+    /// No credential was presented, or the route looks at none.
+    Anonymous,
+    Proven(Caller),
+}
+
+/// Judges every credential that is there. A bad one is never treated as absent.
+pub(crate) async fn caller(site: &Site, arrival: &Arrival, now: Timestamp) -> Result<Identified, Refusal> {
+    let Some(authentication) = &site.authentication else { return Ok(Identified::Anonymous) };
+    if let Some(query) = arrival.head.uri.query() {
+        credential_free(query, site.transport)?;
+    }
+    Ok(match authentication.caller(&arrival.head.headers, now).await? {
+        Some(caller) => Identified::Proven(caller),
+        None => Identified::Anonymous,
+    })
+}
+
+/// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).
+fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
+    let names: &[&'static str] = match transport {
+        Transport::Mcp => &["access_token", "token", "api_key", "apikey", "jwt"],
+        Transport::Http => &["access_token"],
+    };
+    for pair in query.split(['&', ';']) {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = decoded(name);
+        if let Some(parameter) = names.iter().find(|known| known.eq_ignore_ascii_case(&name)) {
+            return Err(Refusal::TokenInQuery { parameter });
+        }
+    }
+    Ok(())
+}
+
+/// Percent-decoded; what is no escape stays as it is.
+fn decoded(name: &str) -> Cow<'_, str> {
+    if !name.contains('%') {
+        return Cow::Borrowed(name);
+    }
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if let ([high, low, after @ ..], b'%') = (tail, first)
+            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+        {
+            bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+            rest = after;
+            continue;
+        }
+        bytes.push(first);
+        rest = tail;
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(query: &str, refused_on_mcp: bool, refused_on_http: bool) {
+        assert_eq!(credential_free(query, Transport::Mcp).is_err(), refused_on_mcp, "mcp: {query}");
+        assert_eq!(credential_free(query, Transport::Http).is_err(), refused_on_http, "http: {query}");
+    }
+
+    #[test]
+    fn s3_24_credentials_in_the_query_are_seen_in_every_spelling() {
+        check("access_token=x", true, true);
+        check("a=1&access_token", true, true);
+        check("access%5Ftoken=x", true, true);
+        check("%61ccess_token=x", true, true);
+        check("Access_Token=x", true, true);
+        check("a=1;token=x", true, false);
+        check("apiKey=x", true, false);
+        check("api_key=x", true, false);
+        check("jwt=x", true, false);
+        check("token_hint=1", false, false);
+        check("q=access_token", false, false);
+        check("%=1&%zz=2&%6", false, false);
+        check("", false, false);
+    }
+}

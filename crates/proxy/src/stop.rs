@@ -1,0 +1,170 @@
+//! How a request ends early, and what the caller is told.
+//!
+//! A refusal carries two messages: [`Display`](std::fmt::Display) says what happened, for the log; [`Refusal::public`] says what the
+//! caller may know. One exhaustive table maps each refusal to a status, so a new one does not compile until somebody has chosen.
+
+use std::time::Duration;
+
+use http::{Method, Response, StatusCode};
+use identity::Failure;
+use oauth::error::ErrorCode;
+
+use crate::body::Body;
+
+/// Why a request ends before the upstream sees it.
+pub(crate) enum Stop {
+    /// An answer of our own that is no refusal: a preflight, a document.
+    Answer(Box<Response<Body>>),
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Every way in which a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no credentials were presented")]
+    MissingCredentials,
+    #[error("{0}")]
+    Unproven(#[from] Failure),
+    #[error("the token has scopes [{held}], the route needs [{needed}]")]
+    InsufficientScope { held: String, needed: String },
+    #[error("credential `{parameter}` in the query")]
+    TokenInQuery { parameter: &'static str },
+    #[error("ambiguous request: {0}")]
+    Ambiguous(&'static str),
+    #[error("path refused: {0}")]
+    BadPath(&'static str),
+    #[error("host {authority:?} is none of ours")]
+    Misdirected { authority: String },
+    #[error("no route for this path")]
+    NoRoute,
+    #[error("method {method} is not served here")]
+    MethodNotAllowed { method: Method, allow: &'static str },
+    #[error("CONNECT is not offered")]
+    NoTunnel,
+    #[error("origin {origin:?} may not call this route")]
+    OriginNotAllowed { origin: String },
+    #[error("a service worker script was asked for")]
+    ServiceWorker,
+    #[error("plain HTTP from a peer that is not a trusted proxy saying https")]
+    InsecureTransport,
+    #[error("the identity headers would be over 8 KiB")]
+    IdentityTooLarge,
+    #[error("request body over {limit} bytes")]
+    BodyTooLarge { limit: u64 },
+    #[error("request body not complete after {0:?}")]
+    BodyTimeout(Duration),
+    #[error("request body broke off")]
+    BodyBroken,
+    #[error("upstream did not take the request: {0}")]
+    UpstreamUnreachable(#[source] Cause),
+    #[error("upstream sent no answer within {0:?}")]
+    UpstreamLate(Duration),
+    #[error("upstream answered {0}, which must not send clients to another login")]
+    UpstreamUnauthorized(StatusCode),
+    #[error("upstream answer refused: {0}")]
+    UpstreamAnswer(&'static str),
+}
+
+/// What the caller is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Public {
+    pub(crate) status: StatusCode,
+    /// The slug of contract section 4, the same in log, audit and metrics.
+    pub(crate) reason: &'static str,
+    /// One sentence.
+    pub(crate) description: &'static str,
+    pub(crate) challenge: Challenge,
+}
+
+/// Whether `WWW-Authenticate` is sent, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    None,
+    /// Nothing was presented: no `error` attribute (ERR-3).
+    Plain,
+    /// With an `error` attribute (RFC 6750 section 3.1).
+    Error(ErrorCode),
+}
+
+impl Refusal {
+    /// The whole table of section 4 of the contract, for what exists so far.
+    pub(crate) fn public(&self) -> Public {
+        use Refusal as R;
+        let invalid_request = Challenge::Error(ErrorCode::InvalidRequest);
+        match self {
+            R::MissingCredentials => public(401, "missing_credentials", "authentication is required", Challenge::Plain),
+            R::Unproven(failure) => unproven(failure),
+            R::InsufficientScope { .. } => {
+                public(403, "insufficient_scope", "the token lacks a scope that this needs", Challenge::Error(ErrorCode::InsufficientScope))
+            }
+            R::TokenInQuery { .. } => {
+                public(400, "token_in_query", "credentials belong in the Authorization header, never in the query", invalid_request)
+            }
+            R::Ambiguous(_) => public(400, "ambiguous_request", "the request can be read in two ways", invalid_request),
+            R::BadPath(_) => public(400, "ambiguous_request", "the path can be read in two ways", Challenge::None),
+            R::Misdirected { .. } => public(421, "misdirected", "this host is not served here", Challenge::None),
+            R::NoRoute => public(404, "not_found", "nothing is served at this path", Challenge::None),
+            R::MethodNotAllowed { .. } => public(405, "method_not_allowed", "the method is not allowed here", Challenge::None),
+            R::NoTunnel => public(501, "method_not_allowed", "tunnels are not offered", Challenge::None),
+            R::OriginNotAllowed { .. } => public(403, "origin_not_allowed", "this origin may not call the server", Challenge::None),
+            R::ServiceWorker => public(403, "service_worker", "service workers are not served here", Challenge::None),
+            R::InsecureTransport => public(403, "insecure_transport", "use https", Challenge::None),
+            R::IdentityTooLarge => public(403, "identity_too_large", "the identity is too large to be passed on", Challenge::None),
+            R::BodyTooLarge { .. } => public(413, "body_too_large", "the request body is too large", Challenge::None),
+            R::BodyTimeout(_) => public(408, "body_timeout", "the request body took too long", Challenge::None),
+            R::BodyBroken => public(400, "body_broken", "the request body is not complete", Challenge::None),
+            R::UpstreamUnreachable(_) => public(502, "upstream_unreachable", "the server behind the gateway cannot be reached", Challenge::None),
+            R::UpstreamLate(_) => public(504, "upstream_timeout", "the server behind the gateway did not answer in time", Challenge::None),
+            R::UpstreamUnauthorized(_) => {
+                public(502, "upstream_unauthorized", "the server behind the gateway refused the gateway", Challenge::None)
+            }
+            R::UpstreamAnswer(_) => public(502, "upstream_answer", "the server behind the gateway sent an unusable answer", Challenge::None),
+        }
+    }
+
+    /// Seconds after which trying again makes sense (`Retry-After`).
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unproven(failure) => failure.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// The kind label of `portcullis_upstream_errors_total`, for the refusals that are an upstream's doing.
+    pub(crate) fn upstream_kind(&self) -> Option<&'static str> {
+        match self {
+            Self::UpstreamUnreachable(_) => Some("unreachable"),
+            Self::UpstreamLate(_) => Some("timeout"),
+            Self::UpstreamUnauthorized(_) => Some("unauthorized"),
+            Self::UpstreamAnswer(_) => Some("answer"),
+            _ => None,
+        }
+    }
+}
+
+/// A credential was presented and is bad. The description names the failure only where that helps an honest client and tells an
+/// attacker nothing new (X23); the rest is in the log.
+fn unproven(failure: &Failure) -> Public {
+    let reason = failure.reason();
+    if failure.retry_after().is_some() {
+        return public(503, reason, "the credential cannot be checked at the moment", Challenge::None);
+    }
+    let description = match failure {
+        Failure::Expired { .. } => "Token expired",
+        _ => "the credential was not accepted",
+    };
+    public(401, reason, description, Challenge::Error(ErrorCode::InvalidToken))
+}
+
+fn public(status: u16, reason: &'static str, description: &'static str, challenge: Challenge) -> Public {
+    let status = StatusCode::from_u16(status).expect("the table holds valid statuses");
+    Public { status, reason, description, challenge }
+}
