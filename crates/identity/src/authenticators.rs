@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use config::{AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource, Start};
+use config::{Auth, AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource, Start};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -88,6 +88,7 @@ impl Authenticators {
                 Start::Lazy => {}
             }
         }
+        this.tell_apart(config)?;
         for provider in &this.providers {
             tracing::info!(
                 authenticator = %provider.name,
@@ -98,6 +99,38 @@ impl Authenticators {
             );
         }
         Ok(Arc::new(this))
+    }
+
+    /// A token's issuer selects one authenticator of a route. Two that are spelled differently in the configuration may turn out
+    /// to be the same provider, and then the second would never be asked.
+    fn tell_apart(&self, config: &Config) -> Result<(), StartError> {
+        for route in &config.routes {
+            let Auth::Required(requirement) = &route.auth else {
+                continue;
+            };
+            let mut seen: Vec<&Provider> = Vec::new();
+            for provider in requirement
+                .accept
+                .iter()
+                .filter_map(|index| self.providers.get(*index))
+            {
+                let issuer = provider.issuer();
+                if let Some(first) = seen.iter().find(|first| first.issuer() == issuer) {
+                    return Err(StartError {
+                        authenticator: provider.name.clone(),
+                        deed: "cannot be told apart by its issuer",
+                        url: issuer.into(),
+                        cause: format!(
+                            "{} has the same, and route {} accepts both",
+                            first.name, route.name
+                        ),
+                        hints: vec!["leave one of them out of the route's `accept`"],
+                    });
+                }
+                seen.push(provider);
+            }
+        }
+        Ok(())
     }
 
     fn spawn(&mut self, provider: &Arc<Provider>, kind: &AuthenticatorKind) -> First {

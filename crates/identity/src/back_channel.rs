@@ -5,7 +5,7 @@
 //! some hundred certificates would only occupy memory. So a change of the system's certificates counts without a restart too.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,39 +130,42 @@ impl BackChannel {
         builder.build().map_err(transport)
     }
 
-    /// The configured roots alone; else the system's; else, in an image that has none, those compiled in.
+    /// Reads certificates off the threads that serve requests.
     async fn roots(&self) -> Result<RootCertStore, FetchError> {
         let ca = self.ca.clone();
         let load = move || match ca {
-            Some(file) => {
-                let failed = |cause: &dyn std::fmt::Display| {
-                    FetchError::Roots(format!("ca file {}: {cause}", file.display()))
-                };
-                let mut roots = RootCertStore::empty();
-                for certificate in
-                    CertificateDer::pem_file_iter(&file).map_err(|error| failed(&error))?
-                {
-                    let certificate = certificate.map_err(|error| failed(&error))?;
-                    roots.add(certificate).map_err(|error| failed(&error))?;
-                }
-                if roots.is_empty() {
-                    return Err(failed(&"no certificate in it"));
-                }
-                Ok(roots)
-            }
-            None => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if roots.is_empty() {
-                    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-                }
-                Ok(roots)
-            }
+            Some(file) => only(&file)
+                .map_err(|cause| FetchError::Roots(format!("ca file {}: {cause}", file.display()))),
+            None => Ok(system()),
         };
         tokio::task::spawn_blocking(load)
             .await
             .unwrap_or_else(|error| Err(FetchError::Roots(error.to_string())))
     }
+}
+
+/// The roots in a file, and no others.
+fn only(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("no certificate in it".into());
+    }
+    Ok(roots)
+}
+
+/// The system's roots; in an image that has none, those compiled in.
+fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
 }
 
 /// The provider is named here and not taken from the process, where another one might have been installed.

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use oauth::Scopes;
 
 use crate::caller::{Kind, Timestamp};
-use crate::failure::{Excerpt, Failure};
+use crate::failure::{Failure, excerpt};
 use crate::keys::Key;
 use crate::provider::Provider;
 use crate::values::IdentityValues;
@@ -113,7 +113,7 @@ impl Audience {
         let found: Vec<_> = self.texts().collect();
         Err(Failure::AudienceMismatch {
             expected: expected.to_text().into(),
-            found: Excerpt::of(&found.join(", ")),
+            found: excerpt(&found.join(", ")),
         })
     }
 

@@ -213,15 +213,11 @@ async fn document(
             ISSUER_HINTS,
         ));
     };
-    let also: String = tried
-        .map(|(url, cause)| format!("; {url}: {cause}"))
-        .collect();
-    Err(unreachable(
-        FETCH_DOCUMENT,
-        first,
-        format!("{cause}{also}"),
-        DOCUMENT_HINTS,
-    ))
+    let mut causes = cause;
+    for (url, cause) in tried {
+        causes = format!("{causes}; {url}: {cause}");
+    }
+    Err(unreachable(FETCH_DOCUMENT, first, causes, DOCUMENT_HINTS))
 }
 
 /// The document names a host: the issuer's own may be anywhere, since the operator named it; any other only a public one (SEC-20).

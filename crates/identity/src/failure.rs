@@ -1,12 +1,13 @@
 //! Why a credential that was presented does not count.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::caller::Timestamp;
 
 /// When to ask again while a provider's keys are out of reach. The background fetch tries at least this often at first.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Longest piece of a stranger's text in the log.
+const EXCERPT_CHARS: usize = 120;
 
 /// Why a credential is refused. `Display` is precise and meant for the operator's log alone; what the caller may know is decided
 /// where refusals become HTTP.
@@ -25,7 +26,7 @@ pub enum Failure {
     #[error("algorithm {found} not allowed, {allowed}")]
     AlgorithmNotAllowed {
         /// What the header says.
-        found: Excerpt,
+        found: Box<str>,
         /// What would be.
         allowed: Box<str>,
     },
@@ -67,7 +68,7 @@ pub enum Failure {
         /// Those that the route accepts.
         expected: Box<str>,
         /// What the token says.
-        found: Excerpt,
+        found: Box<str>,
     },
     /// Meant for somebody else (AUD-2).
     #[error("token audience invalid: expected {expected}, got {found}")]
@@ -75,7 +76,7 @@ pub enum Failure {
         /// What counts at the route.
         expected: Box<str>,
         /// What the token says.
-        found: Excerpt,
+        found: Box<str>,
     },
     /// Nobody is named: no subject, no client.
     #[error("token names neither a subject nor a client")]
@@ -158,30 +159,11 @@ impl Failure {
 }
 
 /// Text out of a token, cut and escaped, so that a stranger can neither flood nor forge a log line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excerpt(Box<str>);
-
-impl Excerpt {
-    const MAX_CHARS: usize = 120;
-
-    /// Quotes the beginning of `text`.
-    pub(crate) fn of(text: &str) -> Self {
-        let mut chars = text.chars();
-        let head: String = chars.by_ref().take(Self::MAX_CHARS).collect();
-        let more = if chars.next().is_some() { "…" } else { "" };
-        Self(format!("{head:?}{more}").into())
-    }
-
-    /// Words of our own in the same place.
-    pub(crate) fn said(words: &str) -> Self {
-        Self(words.into())
-    }
-}
-
-impl fmt::Display for Excerpt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+pub(crate) fn excerpt(text: &str) -> Box<str> {
+    let mut chars = text.chars();
+    let head: String = chars.by_ref().take(EXCERPT_CHARS).collect();
+    let more = if chars.next().is_some() { "…" } else { "" };
+    format!("{head:?}{more}").into()
 }
 
 #[cfg(test)]
@@ -190,9 +172,9 @@ mod tests {
 
     #[test]
     fn text_from_a_token_is_cut_and_escaped() {
-        assert_eq!(Excerpt::of("a\nb").to_string(), r#""a\nb""#);
-        let long = Excerpt::of(&"é".repeat(500)).to_string();
-        assert_eq!(long.chars().count(), Excerpt::MAX_CHARS + 3, "{long}");
+        assert_eq!(&*excerpt("a\nb"), r#""a\nb""#);
+        let long = excerpt(&"é".repeat(500));
+        assert_eq!(long.chars().count(), EXCERPT_CHARS + 3, "{long}");
     }
 
     #[test]

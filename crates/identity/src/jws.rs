@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::Algorithm;
 use serde_json::{Map, Value};
 
-use crate::failure::{Excerpt, Failure};
+use crate::failure::{Failure, excerpt};
 use crate::json;
 
 /// A token taken apart. Nothing in it is verified yet.
@@ -88,14 +88,14 @@ impl Header {
         let algorithm = match members.get("alg") {
             Some(Value::String(name)) => {
                 algorithm(name).ok_or_else(|| Failure::AlgorithmNotAllowed {
-                    found: Excerpt::of(name),
+                    found: excerpt(name),
                     allowed: "only asymmetric signatures are".into(),
                 })?
             }
             Some(_) => return Err(Failure::malformed("alg is not a string")),
             None => {
                 return Err(Failure::AlgorithmNotAllowed {
-                    found: Excerpt::said("(none named)"),
+                    found: "(none named)".into(),
                     allowed: "only asymmetric signatures are".into(),
                 });
             }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use config::{Authenticator, AuthenticatorKind, ClaimPath, Jwt, TokenType};
+use config::{Authenticator, AuthenticatorKind, ClaimPath, Jwt};
 use http::HeaderValue;
 use oauth::Scopes;
 
 use crate::claims;
 use crate::credential::Credential;
-use crate::failure::{Excerpt, Failure};
+use crate::failure::{Failure, excerpt};
 use crate::jws::{self, Jws};
 use crate::keys::{Choice, Key, Keys, Refetch};
 use crate::values;
@@ -54,6 +54,15 @@ pub(crate) enum Selected<'p> {
     /// It may, once the provider's document is known.
     NotYetKnown,
     No,
+}
+
+/// What the keys at hand say of a token.
+enum Tried {
+    Signed(Arc<Key>),
+    /// No, and a newer set would say the same.
+    Refused(Failure),
+    /// No, but the set may be older than the key.
+    Outdated(Failure),
 }
 
 impl Provider {
@@ -126,55 +135,64 @@ impl Provider {
         }
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
         let key = self.key(token).await?;
-        self.read(issuer, key, token_type, token)
-    }
-
-    fn read(
-        self: &Arc<Self>,
-        issuer: &Issuer,
-        key: Arc<Key>,
-        token_type: TokenType,
-        token: &Jws<'_>,
-    ) -> Result<Credential, Failure> {
         claims::credential(self, issuer, key, token_type, &token.claims)
     }
 
-    /// The key of this provider whose signature the token has.
+    /// The key of this provider whose signature the token has; a newer set is asked for where that may help.
     async fn key(&self, token: &Jws<'_>) -> Result<Arc<Key>, Failure> {
-        let header = &token.header;
-        let candidates = match self.choose(token)? {
-            Choice::NoSuchKid => match self.keys.refetch().await {
-                Refetch::Done | Refetch::TooSoon => self.choose(token)?,
-                Refetch::Failed => return Err(self.unreachable()),
-            },
-            choice => choice,
+        let failure = match self.known_key(token)? {
+            Tried::Signed(key) => return Ok(key),
+            Tried::Refused(failure) => return Err(failure),
+            Tried::Outdated(failure) => failure,
         };
-        match candidates {
-            Choice::Keys(keys) => keys
-                .into_iter()
-                .find(|key| key.verifies(header.algorithm, token.signed, token.signature))
-                .ok_or(Failure::InvalidSignature(if header.has_nonce {
-                    "; a nonce in the header marks a token of Microsoft Graph, which only Graph can check"
-                } else {
-                    ""
-                })),
-            Choice::Misfit => Err(Failure::AlgorithmNotAllowed {
-                found: Excerpt::said(jws::name(header.algorithm)),
-                allowed: "the key named is not for it".into(),
-            }),
-            Choice::NoSuchKid => {
-                let kid = header.kid.as_deref().unwrap_or_default();
-                Err(Failure::UnknownKey(Excerpt::of(kid).to_string().into()))
-            }
-            Choice::Ambiguous => Err(Failure::UnknownKey(
-                "the token names none, and not exactly one of the set fits".into(),
-            )),
+        if self.keys.refetch().await == Refetch::Failed {
+            // whether such a key exists nobody can tell; whether the one we know signed this, we can
+            return Err(match failure {
+                Failure::UnknownKey(_) => self.unreachable(),
+                other => other,
+            });
+        }
+        match self.known_key(token)? {
+            Tried::Signed(key) => Ok(key),
+            Tried::Refused(failure) | Tried::Outdated(failure) => Err(failure),
         }
     }
 
-    fn choose(&self, token: &Jws<'_>) -> Result<Choice, Failure> {
-        let keys = self.keys.current().ok_or_else(|| self.unreachable())?;
-        Ok(keys.choose(token.header.kid.as_deref(), token.header.algorithm))
+    fn known_key(&self, token: &Jws<'_>) -> Result<Tried, Failure> {
+        let header = &token.header;
+        let set = self.keys.current().ok_or_else(|| self.unreachable())?;
+        let keys = match set.choose(header.kid.as_deref(), header.algorithm) {
+            Choice::Keys(keys) => keys,
+            Choice::Misfit => {
+                return Ok(Tried::Refused(Failure::AlgorithmNotAllowed {
+                    found: jws::name(header.algorithm).into(),
+                    allowed: "the key named is not for it".into(),
+                }));
+            }
+            Choice::Unknown => {
+                let kid = header.kid.as_deref();
+                let kid = kid.map_or_else(|| "none is named, and none fits".into(), excerpt);
+                return Ok(Tried::Outdated(Failure::UnknownKey(kid)));
+            }
+            Choice::Ambiguous => {
+                let why = "none is named, and several fit".into();
+                return Ok(Tried::Refused(Failure::UnknownKey(why)));
+            }
+        };
+        let signed = keys
+            .into_iter()
+            .find(|key| key.verifies(header.algorithm, token.signed, token.signature));
+        let failure = Failure::InvalidSignature(if header.has_nonce {
+            "; a nonce in the header marks a token of Microsoft Graph, which only Graph can check"
+        } else {
+            ""
+        });
+        Ok(match signed {
+            Some(key) => Tried::Signed(key),
+            // where keys have no names, the next one looks like this one with a bad signature
+            None if header.kid.is_none() => Tried::Outdated(failure),
+            None => Tried::Refused(failure),
+        })
     }
 
     pub(crate) fn unreachable(&self) -> Failure {
@@ -191,7 +209,7 @@ impl Provider {
             .map(|one| jws::name(*one))
             .collect();
         Failure::AlgorithmNotAllowed {
-            found: Excerpt::said(jws::name(algorithm)),
+            found: jws::name(algorithm).into(),
             allowed: format!("the authenticator takes {}", allowed.join(", ")).into(),
         }
     }

@@ -10,7 +10,7 @@ use crate::bearer;
 use crate::cache::Digest;
 use crate::caller::{Caller, Timestamp};
 use crate::credential::{Credential, Expected};
-use crate::failure::{Excerpt, Failure};
+use crate::failure::{Failure, excerpt};
 use crate::jws::Jws;
 use crate::provider::{Issuer, Provider, Selected};
 
@@ -76,7 +76,7 @@ impl RouteAuthenticator {
             .find(|(provider, _)| provider.index == credential.provider.index);
         match accepted {
             Some((_, expected)) => credential.judge(expected, now),
-            None => Err(self.mismatch(Excerpt::of(&credential.issuer))),
+            None => Err(self.mismatch(excerpt(&credential.issuer))),
         }
     }
 
@@ -86,7 +86,7 @@ impl RouteAuthenticator {
         let credential = provider.verify(issuer, &token).await?;
         tracing::debug!(
             authenticator = %provider.name,
-            sub = %Excerpt::of(&credential.subject),
+            sub = %excerpt(&credential.subject),
             scope = %credential.scopes,
             "token claims"
         );
@@ -98,7 +98,7 @@ impl RouteAuthenticator {
         let iss = match token.claims.get("iss") {
             Some(Value::String(iss)) => iss,
             Some(_) => return Err(Failure::malformed("iss is not a string")),
-            None => return Err(self.mismatch(Excerpt::said("none"))),
+            None => return Err(self.mismatch("none".into())),
         };
         for (provider, _) in &self.accepted {
             match provider.select(iss) {
@@ -107,10 +107,10 @@ impl RouteAuthenticator {
                 Selected::No => {}
             }
         }
-        Err(self.mismatch(Excerpt::of(iss)))
+        Err(self.mismatch(excerpt(iss)))
     }
 
-    fn mismatch(&self, found: Excerpt) -> Failure {
+    fn mismatch(&self, found: Box<str>) -> Failure {
         let expected: Vec<_> = self
             .accepted
             .iter()

@@ -2,8 +2,10 @@
 
 mod algorithms;
 mod audiences;
+mod discovering;
 mod issuers;
 mod kinds;
+mod log;
 mod people;
 mod providers;
 mod remembering;

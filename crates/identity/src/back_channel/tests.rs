@@ -92,3 +92,71 @@ fn sec_19_only_https_or_loopback_is_fetched() {
         assert!(url(bad).is_err(), "{bad}");
     }
 }
+
+/// An https server on loopback, answering every request with `{}`, and the PEM of the authority that vouches for it.
+async fn https() -> (Url, String) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let signer = Issuer::new(authority, authority_key);
+    let names = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = names.signed_by(&key, &signer).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            // a client that does not believe the certificate ends the handshake
+            if let Ok(mut stream) = acceptor.accept(socket).await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        }
+    });
+    (
+        Url::parse(&format!("https://localhost:{port}/")).unwrap(),
+        pem,
+    )
+}
+
+#[tokio::test]
+async fn sec_20_a_configured_authority_is_believed_and_without_it_nobody_is() {
+    let (url, pem) = https().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, pem).unwrap();
+    let ours = BackChannel::new(Some(file.clone()), None);
+    assert_eq!(ours.get(&url, Reach::Anywhere, 10).await.unwrap(), b"{}");
+    // the system's authorities do not know this one
+    let error = channel().get(&url, Reach::Anywhere, 10).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    // and a file names the only authorities that count
+    let (_, foreign) = https().await;
+    std::fs::write(&file, foreign).unwrap();
+    let error = ours.get(&url, Reach::Anywhere, 10).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+#[test]
+fn trap_10_there_are_roots_in_an_image_that_has_none() {
+    assert!(!system().is_empty());
+    assert!(!webpki_roots::TLS_SERVER_ROOTS.is_empty());
+}

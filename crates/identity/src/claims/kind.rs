@@ -5,7 +5,7 @@
 use config::TokenType;
 use serde_json::{Map, Value};
 
-use crate::failure::{Excerpt, Failure};
+use crate::failure::{Failure, excerpt};
 
 /// Which kind of `typ` the header has; an error for kinds that the authenticator does not take.
 pub(crate) fn typ(header: Option<&str>, taken: &[TokenType]) -> Result<TokenType, Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn typ(header: Option<&str>, taken: &[TokenType]) -> Result<TokenType
         Some(_) => None,
     };
     kind.filter(|kind| taken.contains(kind)).ok_or_else(|| {
-        let typ = header.map_or(Excerpt::said("(absent)"), Excerpt::of);
+        let typ = header.map_or("(absent)".into(), excerpt);
         Failure::TokenTypeNotAllowed(format!("typ {typ}").into())
     })
 }

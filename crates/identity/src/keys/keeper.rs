@@ -60,6 +60,7 @@ pub(crate) async fn keep<S: Source>(
         next: Instant::now(),
         pause: FIRST_PAUSE,
         fetched: None,
+        failing: false,
     };
     loop {
         let too_old = state
@@ -100,17 +101,22 @@ struct State {
     next: Instant,
     pause: Duration,
     fetched: Option<Instant>,
+    failing: bool,
 }
 
 impl State {
     fn after(&mut self, name: &str, scheduled: bool, pace: Pace, failure: Option<&Unreachable>) {
         let now = Instant::now();
         let Some(failure) = failure else {
+            if std::mem::take(&mut self.failing) {
+                tracing::info!(authenticator = %name, "keys can be fetched again");
+            }
             self.fetched = Some(now);
             self.pause = FIRST_PAUSE;
             self.next = now + pace.cache;
             return;
         };
+        self.failing = true;
         tracing::warn!(authenticator = %name, "{failure}");
         // a forced fetch that fails says nothing about the schedule
         if scheduled {

@@ -26,9 +26,9 @@ pub(crate) enum Choice {
     Keys(Vec<Arc<Key>>),
     /// There is such a key, but it is not for the token's algorithm.
     Misfit,
-    /// No key has this `kid`.
-    NoSuchKid,
-    /// The token names no key, and not exactly one fits.
+    /// No key has this `kid`, or the token names none and none fits: the set may be older than the key.
+    Unknown,
+    /// The token names no key, and several fit.
     Ambiguous,
 }
 
@@ -91,8 +91,8 @@ impl KeySet {
             .collect();
         match (kid, fitting.len()) {
             (Some(_), 0) if self.keys.iter().any(|key| named(&key)) => Choice::Misfit,
-            (Some(_), 0) => Choice::NoSuchKid,
-            (None, 0) | (None, 2..) => Choice::Ambiguous,
+            (_, 0) => Choice::Unknown,
+            (None, 2..) => Choice::Ambiguous,
             (Some(_), _) | (None, 1) => Choice::Keys(fitting),
         }
     }

@@ -284,7 +284,7 @@ async fn the_age_is_that_of_the_set_and_not_of_the_last_attempt() {
     pass(Duration::from_secs(100)).await;
     assert_eq!(world.keys.age(), Some(Duration::from_secs(100)));
     world.script.go_down();
-    pass(Duration::from_secs(900)).await;
+    pass(Duration::from_mins(15)).await;
     assert_eq!(world.keys.age(), Some(Duration::from_secs(1000)));
 }
 

@@ -122,7 +122,7 @@ async fn t_j9_s3_10_rs256_and_es256_are_taken_and_eddsa_only_if_configured() {
     )
     .await;
     let edwards = World::with(TestKey::ed25519(), |jwt| {
-        jwt.algorithms = vec![Algorithm::EdDsa]
+        jwt.algorithms = vec![Algorithm::EdDsa];
     })
     .await;
     check(&edwards, &edwards.token().sign(), "ok", "EdDSA").await;
@@ -133,7 +133,7 @@ async fn t_j9_s3_10_rs256_and_es256_are_taken_and_eddsa_only_if_configured() {
 #[tokio::test]
 async fn t_j10_the_log_names_the_algorithm_and_those_allowed() {
     let world = World::with(TestKey::rsa(), |jwt| {
-        jwt.algorithms = vec![Algorithm::Es256]
+        jwt.algorithms = vec![Algorithm::Es256];
     })
     .await;
     let text = world

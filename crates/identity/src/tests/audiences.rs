@@ -90,7 +90,7 @@ async fn sec_10_the_own_resource_may_be_listed_beside_others() {
 #[tokio::test]
 async fn s3_28_an_authenticators_own_audiences_count_in_place_of_the_routes() {
     let world = World::with(TestKey::es256(), |jwt| {
-        jwt.audiences = vec!["api://mcp-server".into()]
+        jwt.audiences = vec!["api://mcp-server".into()];
     })
     .await;
     check(&world, "api://mcp-server", "ok").await;

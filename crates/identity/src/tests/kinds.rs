@@ -65,7 +65,7 @@ async fn r9068_a_typ_that_is_no_text_is_refused() {
 #[tokio::test]
 async fn sec_13_only_the_configured_types_are_taken() {
     let world = World::with(TestKey::es256(), |jwt| {
-        jwt.token_types = vec![TokenType::AtJwt]
+        jwt.token_types = vec![TokenType::AtJwt];
     })
     .await;
     check(&world, world.token(), "ok", "at+jwt").await;

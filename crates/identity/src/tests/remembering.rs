@@ -115,6 +115,19 @@ async fn s4_17_a_rotated_key_is_taken_at_first_use() {
 }
 
 #[tokio::test]
+async fn s4_17_a_rotated_key_without_a_name_is_taken_at_first_use() {
+    let key = TestKey::es256();
+    let bare = [key.bare_jwk()];
+    let world = World::publishing(key, &bare, |_| {}).await;
+    let next = TestKey::es256();
+    publish(&world.file, &[next.bare_jwk()]);
+    let token = Token::new(&next).no_header("kid").sign();
+    assert_eq!(world.reason(&token).await, "ok");
+    let old = world.token().no_header("kid").sign();
+    assert_eq!(world.reason(&old).await, "invalid_signature");
+}
+
+#[tokio::test]
 async fn the_memory_is_bounded_in_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let (key, file) = (TestKey::es256(), directory.path().join("jwks"));
