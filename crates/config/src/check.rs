@@ -52,6 +52,9 @@ pub(crate) fn check(
     across::check(&server, &admin, &authenticators, &routes, &mut notes);
 
     if !notes.problems.is_empty() {
+        notes
+            .problems
+            .sort_by_cached_key(|problem| order(&problem.path));
         return Err(Problems::new(notes.problems));
     }
     let config = Config {
@@ -70,6 +73,30 @@ pub(crate) fn check(
         config,
         warnings: notes.warnings,
     })
+}
+
+/// Problems of one section, authenticator or route stand together, in the order of the sample; within them as they were found.
+fn order(path: &str) -> (usize, usize, String) {
+    const SECTIONS: &[&str] = &[
+        "server",
+        "admin",
+        "logging",
+        "credential_cache",
+        "authenticators",
+        "routes",
+    ];
+    let mut words = path.split(['.', '[', ']']);
+    let section = words.next().unwrap_or_default();
+    let rank = SECTIONS
+        .iter()
+        .position(|known| *known == section)
+        .map_or(0, |position| position + 1);
+    let entry = words.next().unwrap_or_default();
+    match section {
+        "routes" => (rank, entry.parse().unwrap_or_default(), String::new()),
+        "authenticators" => (rank, 0, entry.to_owned()),
+        _ => (rank, 0, String::new()),
+    }
 }
 
 fn admin(raw: Option<Block<raw::Admin>>, public: &[SocketAddr], notes: &mut Notes) -> Admin {

@@ -80,7 +80,7 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problems {
         flaw = flaw.hint("put the value in quotes");
     }
     Problems::one(
-        format!("line {}, column {}", location.line(), location.column()),
+        &format!("line {}, column {}", location.line(), location.column()),
         flaw,
     )
 }
@@ -209,7 +209,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Key<'_> {
+impl Visitor<'_> for Key<'_> {
     type Value = String;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -332,11 +332,8 @@ mod tests {
 
     #[test]
     fn alias_bombs_are_refused() {
-        let mut doubling = "a0: &a0 [x, x]\n".to_owned();
-        for level in 1..40 {
-            let before = level - 1;
-            doubling.push_str(&format!("a{level}: &a{level} [*a{before}, *a{before}]\n"));
-        }
+        let level = |level: u8| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1);
+        let doubling = "a0: &a0 [x, x]\n".to_owned() + &(1..40).map(level).collect::<String>();
         let long = "x, ".repeat(20_000);
         let wide = format!("a: &a [{long}]\nb: [{}]\n", "*a, ".repeat(20_000));
         for bomb in [

@@ -20,11 +20,12 @@ pub fn env_file(text: &str) -> Result<Vec<(String, String)>, Problems> {
         match variable(line) {
             Ok((name, _)) if variables.iter().any(|(other, _)| *other == name) => {
                 problems.push(
-                    Flaw::new(format!("`{name}` is set already")).at(format!("line {}", index + 1)),
+                    Flaw::new(format!("`{name}` is set already"))
+                        .at(&format!("line {}", index + 1)),
                 );
             }
             Ok(variable) => variables.push(variable),
-            Err(flaw) => problems.push(flaw.at(format!("line {}", index + 1))),
+            Err(flaw) => problems.push(flaw.at(&format!("line {}", index + 1))),
         }
     }
     if problems.is_empty() {

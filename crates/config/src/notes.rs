@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::place::Place;
+use crate::place::{Place, Step};
 use crate::problem::{Flaw, Problem};
 use crate::scalar::Scalar;
 use crate::scalar::unit::{Count, Size, show_duration, show_size};
+use crate::suggest;
 use crate::written::{Block, List, OneOrMany, Table, Text, Written};
 
 /// Problems and warnings, in the order in which they were found.
@@ -15,8 +16,8 @@ use crate::written::{Block, List, OneOrMany, Table, Text, Written};
 pub(crate) struct Notes {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
-    /// Where keys stand that nobody knows. What is missing beside one of them is not said: it was probably meant.
-    unknown_in: Vec<Place>,
+    /// Keys that nobody knows, and the mappings they stand in.
+    unknown: Vec<(Place, String)>,
 }
 
 /// The elements of a list that could be read.
@@ -57,19 +58,38 @@ impl Notes {
         self.warnings.push(flaw.into().at(place));
     }
 
-    /// A key that nobody knows, in the mapping at `place`.
+    /// A key that nobody knows, in the mapping at `place`. What else was found there or below is no longer of interest.
     pub(crate) fn unknown_key(&mut self, place: &Place, key: &str, flaw: Flaw) {
-        self.wrong(&place.key(key), flaw);
-        self.unknown_in.push(place.clone());
+        let unknown = place.key(key);
+        let below = |problem: &Problem| {
+            let rest = problem
+                .path
+                .strip_prefix(&unknown.to_string())
+                .map(str::to_owned);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.problems.retain(|problem| !below(problem));
+        self.warnings.retain(|warning| !below(warning));
+        self.wrong(&unknown, flaw);
+        self.unknown.push((place.clone(), key.to_owned()));
     }
 
     pub(crate) fn has_unknown_keys(&self, place: &Place) -> bool {
-        self.unknown_in.contains(place)
+        self.unknown.iter().any(|(other, _)| other == place)
     }
 
-    /// A key that has to be there.
+    /// A key that has to be there. Not said beside a key that is it, misspelt.
     pub(crate) fn missing(&mut self, place: &Place, hint: impl Into<String>) {
-        self.wrong(place, Flaw::new("is missing").hint(hint));
+        let misspelt = match (place.parent(), place.last()) {
+            (Some(parent), Some(Step::Key(key))) => {
+                let mut beside = self.unknown.iter().filter(|(other, _)| *other == parent);
+                beside.any(|(_, unknown)| suggest::closest(unknown, [key.as_str()]).is_some())
+            }
+            _ => false,
+        };
+        if !misspelt {
+            self.wrong(place, Flaw::new("is missing").hint(hint));
+        }
     }
 
     /// The value of a scalar. `None` if it is not there, or cannot be read, which is noted.
@@ -140,7 +160,7 @@ impl Notes {
         allowed: RangeInclusive<Duration>,
     ) -> Duration {
         let value = self.text_or(place, field, default);
-        self.within(place, value, &allowed, |duration| show_duration(*duration));
+        self.within(place, &value, &allowed, |duration| show_duration(*duration));
         value
     }
 
@@ -152,7 +172,7 @@ impl Notes {
         allowed: RangeInclusive<u64>,
     ) -> u64 {
         let Size(value) = self.text_or(place, field, Size(default));
-        self.within(place, value, &allowed, |size| show_size(*size));
+        self.within(place, &value, &allowed, |size| show_size(*size));
         value
     }
 
@@ -165,20 +185,20 @@ impl Notes {
     ) -> u32 {
         let Count(value) = self.text_or(place, field, Count(default.into()));
         let value = u32::try_from(value).unwrap_or(u32::MAX);
-        self.within(place, value, &allowed, u32::to_string);
+        self.within(place, &value, &allowed, u32::to_string);
         value
     }
 
     fn within<T: PartialOrd>(
         &mut self,
         place: &Place,
-        value: T,
+        value: &T,
         allowed: &RangeInclusive<T>,
         show: impl Fn(&T) -> String,
     ) {
-        if value < *allowed.start() {
+        if value < allowed.start() {
             self.wrong(place, format!("must be at least {}", show(allowed.start())));
-        } else if value > *allowed.end() {
+        } else if value > allowed.end() {
             self.wrong(place, format!("must be at most {}", show(allowed.end())));
         }
     }
@@ -244,14 +264,21 @@ impl Notes {
         self.list(place, field.map(|OneOrMany(list)| list))
     }
 
-    /// The fields of a block. One that is not there, or empty, has none.
+    /// The fields of a block in which nothing has to be there.
     pub(crate) fn block<B: Default>(&mut self, place: &Place, field: Option<Block<B>>) -> B {
+        field
+            .and_then(|field| self.fields(place, field))
+            .unwrap_or_default()
+    }
+
+    /// The fields of a block, none if it is empty. `None` if something else stands there: then nothing in it is missing.
+    pub(crate) fn fields<B: Default>(&mut self, place: &Place, field: Block<B>) -> Option<B> {
         match field {
-            None | Some(Block::Other(Written::Nothing)) => B::default(),
-            Some(Block::Fields(fields)) => *fields,
-            Some(Block::Other(written)) => {
+            Block::Fields(fields) => Some(*fields),
+            Block::Other(Written::Nothing) => Some(B::default()),
+            Block::Other(written) => {
                 self.shape(place, &written, "a mapping");
-                B::default()
+                None
             }
         }
     }
@@ -274,31 +301,27 @@ impl Notes {
 
     /// Something of another shape than the one that belongs here.
     pub(crate) fn shape(&mut self, place: &Place, written: &Written, expected: &str) {
-        let (found, hint) = match written {
+        let found = match written {
             Written::Reported => return,
             Written::Nothing => {
-                self.wrong(
-                    place,
-                    Flaw::new("has no value")
-                        .hint(format!("remove the key, or give it {expected}")),
-                );
+                let hint = format!("remove the key, or give it {expected}");
+                self.wrong(place, Flaw::new("has no value").hint(hint));
                 return;
             }
-            Written::Bool(_) => ("true or false", "put it in quotes if text is meant"),
-            Written::Fraction => (
-                "a number with a fraction",
-                "put it in quotes if text is meant",
-            ),
-            Written::List => ("a list", ""),
-            Written::Mapping => ("a mapping", ""),
-            Written::Plain(_) | Written::Given(_) | Written::Whole(_) => ("a single value", ""),
+            Written::Bool(_) => "true or false",
+            Written::Fraction => "a number with a fraction",
+            Written::List => "a list",
+            Written::Mapping => "a mapping",
+            Written::Plain(_) | Written::Given(_) | Written::Whole(_) => "a single value",
         };
-        let mut flaw = Flaw::new(format!("is {found} where {expected} belongs"));
-        if !hint.is_empty() {
-            flaw = flaw.hint(hint);
-        } else if expected == "a list" && !matches!(written, Written::Mapping) {
-            flaw = flaw.hint("put it in brackets: [ … ]");
-        }
+        let flaw = Flaw::new(format!("is {found} where {expected} belongs"));
+        let flaw = match (expected, written) {
+            ("a list", Written::Mapping)
+            | ("a mapping", _)
+            | (_, Written::List | Written::Mapping) => flaw,
+            ("a list", _) => flaw.hint("put it in brackets: [ … ]"),
+            _ => flaw.hint("put it in quotes if text is meant"),
+        };
         self.wrong(place, flaw);
     }
 }

@@ -33,7 +33,7 @@ impl Flaw {
         self
     }
 
-    pub(crate) fn at(self, path: impl ToString) -> Problem {
+    pub(crate) fn at(self, path: &(impl ToString + ?Sized)) -> Problem {
         Problem {
             path: path.to_string(),
             reason: self.reason,
@@ -72,7 +72,7 @@ impl Problems {
         }
     }
 
-    pub(crate) fn one(path: impl ToString, flaw: impl Into<Flaw>) -> Self {
+    pub(crate) fn one(path: &str, flaw: impl Into<Flaw>) -> Self {
         Self::new(vec![flaw.into().at(path)])
     }
 

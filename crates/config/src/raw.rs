@@ -62,7 +62,7 @@ pub(crate) struct Server {
     pub(crate) timeouts: Option<Block<Timeouts>>,
     /// After how much silence an event stream gets a comment line. Default 20s; 0 switches it off.
     pub(crate) sse_keepalive: Option<Text<Duration>>,
-    /// Dangerous things that are wanted here: plain_http.
+    /// Dangerous things that are wanted here: `plain_http`.
     pub(crate) dangerous: Option<List<Text<Reference>>>,
 }
 
@@ -136,15 +136,15 @@ pub(crate) struct Jwt {
     pub(crate) issuer: Option<Text<Issuer>>,
     /// Further exact issuer strings of the same provider (Entra: v1 and v2).
     pub(crate) issuers: Option<List<Text<Issuer>>>,
-    /// Where the key set is fetched: https, or http on loopback. Either this or jwks_file.
+    /// Where the key set is fetched: https, or http on loopback. Either this or `jwks_file`.
     pub(crate) jwks_uri: Option<Text<KeysUrl>>,
-    /// The key set in a file. Either this or jwks_uri.
+    /// The key set in a file. Either this or `jwks_uri`.
     pub(crate) jwks_file: Option<Text<FilePath>>,
     /// One of these must be in `aud`. Default: what the route says, which is its own URL.
     pub(crate) audiences: Option<List<Text<Audience>>>,
     /// Let several routes accept `audiences`: a token for one is good for all of them. Default false.
     pub(crate) shared_audience: Option<Text<bool>>,
-    /// Where the audience stands. Default aud; client_id for Cognito.
+    /// Where the audience stands. Default `aud`; `client_id` for Cognito.
     pub(crate) audience_claim: Option<Text<AudienceClaim>>,
     /// Signature algorithms taken. Default RS256 and ES256.
     pub(crate) algorithms: Option<List<Text<Algorithm>>>,
@@ -166,7 +166,7 @@ pub(crate) struct Jwt {
     pub(crate) max_stale: Option<Text<Duration>>,
     /// required (default): unreachable at start ends the program. lazy: 503 until reached.
     pub(crate) start: Option<Text<StartWord>>,
-    /// Take e-mail addresses without email_verified. Default false.
+    /// Take e-mail addresses without `email_verified`. Default false.
     pub(crate) trust_email: Option<Text<bool>>,
     /// PEM file with the only root certificates believed for this provider. Default: the system's.
     pub(crate) ca: Option<Text<FilePath>>,
@@ -200,7 +200,7 @@ pub(crate) struct Route {
     pub(crate) path: Option<Text<RoutePath>>,
     /// Whether paths below belong to the route too. Default false for mcp; always so for http.
     pub(crate) subpaths: Option<Text<bool>>,
-    /// The URL that clients know this route by. Default: public_url (or the route's host) and path.
+    /// The URL that clients know this route by. Default: `public_url` (or the route's host) and path.
     pub(crate) resource: Option<Text<Resource>>,
     /// Where requests go: http or https. Without a path the request keeps its own.
     pub(crate) upstream: Option<Text<Upstream>>,
@@ -212,7 +212,7 @@ pub(crate) struct Route {
     pub(crate) identity: Option<Block<Identity>>,
     /// Long answers.
     pub(crate) streams: Option<Block<Streams>>,
-    /// Dangerous things that are wanted here: anonymous_access.
+    /// Dangerous things that are wanted here: `anonymous_access`.
     pub(crate) dangerous: Option<List<Text<Reference>>>,
 }
 

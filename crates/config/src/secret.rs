@@ -36,18 +36,12 @@ pub struct ProxyUrl {
 impl ProxyUrl {
     /// `scheme` and `rest` (host, port) must be sound already; `user` is what stands before the `@`.
     pub(crate) fn new(scheme: &str, user: Option<&str>, rest: &str) -> Self {
-        match user {
-            Some(user) => ProxyUrl {
-                url: Secret::new(format!("{scheme}://{user}@{rest}")),
-                shown: format!("{scheme}://***@{rest}").into(),
-            },
-            None => {
-                let url = format!("{scheme}://{rest}");
-                ProxyUrl {
-                    url: Secret::new(url.clone()),
-                    shown: url.into(),
-                }
-            }
+        let with = |user: &str| format!("{scheme}://{user}{rest}");
+        ProxyUrl {
+            url: Secret::new(with(
+                &user.map(|user| format!("{user}@")).unwrap_or_default(),
+            )),
+            shown: with(if user.is_some() { "***@" } else { "" }).into(),
         }
     }
 
@@ -82,10 +76,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_seen_by_printing() {
         let secret = Secret::new("hunter2");
-        assert_eq!(
-            format!("{secret:?} {:#?}", Some(&secret)).contains("hunter2"),
-            false
-        );
+        assert!(!format!("{secret:?} {:#?}", Some(&secret)).contains("hunter2"));
         assert_eq!(secret.expose(), "hunter2");
     }
 

@@ -23,21 +23,32 @@ fn fold(word: &str) -> Vec<char> {
         .collect()
 }
 
-/// Insertions, deletions and replacements between two words (Levenshtein), row by row.
+/// Insertions, deletions, replacements and swaps of neighbours between two words (Damerau-Levenshtein), row by row.
 fn distance(left: &[char], right: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.iter().enumerate() {
-        let mut before = index;
-        let mut last = index + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(right) {
-            let replaced = before + usize::from(from != to);
-            before = *cell;
-            last = replaced.min(before + 1).min(last + 1);
-            *cell = last;
+    for (line, from) in left.iter().enumerate() {
+        let mut next = Vec::with_capacity(row.len());
+        next.push(line + 1);
+        let mut last = line + 1;
+        for (column, to) in right.iter().enumerate() {
+            let at =
+                |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&row, column) + usize::from(from != to))
+                .min(at(&row, column + 1) + 1)
+                .min(last + 1);
+            // Two neighbours in the wrong order: what stood two rows up and two columns back, and one swap.
+            let swapped = line > 0
+                && column > 0
+                && left.get(line - 1) == Some(to)
+                && right.get(column - 1) == Some(from);
+            if swapped {
+                best = best.min(at(&before, column - 1) + 1);
+            }
+            next.push(best);
+            last = best;
         }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
+        before = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -56,6 +67,8 @@ mod tests {
             ("kitten", "sitting", 3),
             ("listen", "silent", 4),
             ("abc", "abc", 0),
+            ("RS265", "RS256", 1),
+            ("ab", "ba", 1),
         ] {
             assert_eq!(
                 distance(&chars(left), &chars(right)),

@@ -280,6 +280,7 @@ mod tests {
     use serde_json::json;
 
     #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "read by printing")]
     struct Inner {
         word: Option<Text<u8>>,
         list: Option<List<Text<u8>>>,

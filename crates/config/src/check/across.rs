@@ -139,7 +139,7 @@ fn shared_audience(
         if requirement.required_scopes.is_empty() {
             notes.missing(
                 &entry.place.key("auth").key("required_scopes"),
-                "with a shared audience only scopes tell the routes apart (SEC-10)",
+                "with a shared audience only scopes tell the routes apart",
             );
         }
     }

@@ -1,28 +1,25 @@
 //! Who may vouch for a caller.
 
-use std::path::PathBuf;
+mod keys;
+
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::checked::{
-    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Jwt, KeySource, Start,
-    TokenType,
+    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Jwt, Start, TokenType,
 };
 use crate::claim_path::ClaimPath;
-use crate::interpolate;
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
 use crate::scalar::Scalar as _;
-use crate::scalar::name::{Audience, FilePath, Scope, is_authenticator_name};
-use crate::scalar::url::{Issuer, KeysUrl};
+use crate::scalar::name::{Audience, Scope, is_authenticator_name};
+use crate::scalar::url::Issuer;
 use crate::sources::Sources;
 use crate::written::{Block, List, Table, Text};
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Which routes a kind of authenticator is for (contract, "Families").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +74,10 @@ fn entry(
             "is not a name of 1 to 64 letters, digits, `-` and `_`",
         );
     }
-    let raw = notes.block(place, Some(raw));
     let before = notes.problems.len();
+    let fields = notes.fields(place, raw);
+    let readable = fields.is_some();
+    let raw = fields.unwrap_or_default();
     let mut kind_place = place.clone();
     let kind = match (raw.oidc, raw.jwks) {
         (Some(oidc), None) => {
@@ -97,7 +96,7 @@ fn entry(
             None
         }
         (None, None) => {
-            if !notes.has_unknown_keys(place) {
+            if readable && !notes.has_unknown_keys(place) {
                 notes.wrong(
                     place,
                     Flaw::new("has no kind")
@@ -125,7 +124,7 @@ fn oidc(
     sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Option<AuthenticatorKind> {
-    let raw = notes.block(place, Some(raw));
+    let raw = notes.fields(place, raw)?;
     let no_source = [
         ("jwks_uri", raw.jwks_uri.is_some()),
         ("jwks_file", raw.jwks_file.is_some()),
@@ -148,8 +147,8 @@ fn jwks(
     sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Option<AuthenticatorKind> {
-    let raw = notes.block(place, Some(raw));
-    let source = key_source(
+    let raw = notes.fields(place, raw)?;
+    let source = keys::key_source(
         place,
         raw.jwks_uri.as_ref(),
         raw.jwks_file.as_ref(),
@@ -158,72 +157,6 @@ fn jwks(
     );
     let jwt = jwt(place, raw, sources, notes);
     Some(AuthenticatorKind::Jwks(jwt?, source?))
-}
-
-fn key_source(
-    place: &Place,
-    uri: Option<&Text<KeysUrl>>,
-    file: Option<&Text<FilePath>>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<KeySource> {
-    match (uri, file) {
-        (Some(uri), None) => notes
-            .text(&place.key("jwks_uri"), Some(uri))
-            .map(|KeysUrl(url)| KeySource::Url(url.text)),
-        (None, Some(file)) => {
-            let place = place.key("jwks_file");
-            let (path, text) = readable(&place, file, sources, notes)?;
-            let keys = serde_json::from_str::<Value>(&text).ok();
-            if !keys.is_some_and(|set| set.get("keys").is_some_and(Value::is_array)) {
-                notes.wrong(
-                    &place,
-                    Flaw::new("is not a key set")
-                        .hint("a key set is a JSON object with an array `keys` (RFC 7517)"),
-                );
-            }
-            Some(KeySource::File(path))
-        }
-        (Some(_), Some(_)) => {
-            notes.wrong(
-                place,
-                Flaw::new("has both jwks_uri and jwks_file").hint("keys come from one place"),
-            );
-            None
-        }
-        (None, None) => {
-            if !notes.has_unknown_keys(place) {
-                notes.wrong(
-                    place,
-                    Flaw::new("jwks validation requires jwks_uri or jwks_file")
-                        .hint("use the kind oidc where the provider supports discovery"),
-                );
-            }
-            None
-        }
-    }
-}
-
-/// A file that is named in the configuration, and its text. What `${…}` put into its name is not shown.
-fn readable(
-    place: &Place,
-    field: &Text<FilePath>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<(PathBuf, String)> {
-    let FilePath(path) = notes.text(place, Some(field))?;
-    match interpolate::read(&path.to_string_lossy(), sources) {
-        Ok(text) => Some((path, text)),
-        Err(flaw) => {
-            let flaw = if field.is_given() {
-                Flaw::new("the file `***` cannot be read")
-            } else {
-                flaw
-            };
-            notes.wrong(place, flaw);
-            None
-        }
-    }
 }
 
 fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -> Option<Jwt> {
@@ -283,7 +216,7 @@ fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -
         ),
         start: notes.text_or(&place.key("start"), raw.start.as_ref(), Start::Required),
         trust_email: notes.text_or(&place.key("trust_email"), raw.trust_email.as_ref(), false),
-        ca: certificates(&place.key("ca"), raw.ca.as_ref(), sources, notes),
+        ca: keys::certificates(&place.key("ca"), raw.ca.as_ref(), sources, notes),
         proxy: notes.text(&place.key("proxy"), raw.proxy.as_ref()),
     };
     issuer.map(|_| jwt)
@@ -398,22 +331,6 @@ fn scope_map(
         ));
     }
     map
-}
-
-fn certificates(
-    place: &Place,
-    field: Option<&Text<FilePath>>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<PathBuf> {
-    let (path, text) = readable(place, field?, sources, notes)?;
-    if !text.contains("-----BEGIN CERTIFICATE-----") {
-        notes.wrong(
-            place,
-            Flaw::new("is not a PEM certificate").hint("it holds the root certificates believed for this provider, and nothing else is believed then"),
-        );
-    }
-    Some(path)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::scalar::url::AllowedOrigin;
 use crate::written::{Block, List, Text};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn check(raw: Option<Block<raw::Server>>, notes: &mut Notes) -> Server {
     let place = Place::root().key("server");

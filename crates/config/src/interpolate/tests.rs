@@ -86,9 +86,9 @@ fn problems(text: &str, sources: &Fixed) -> Vec<String> {
 fn an_unset_variable_is_said_once_with_its_place() {
     let text = "server: { listen: '${LISTEN}', timeouts: { idle: '${IDLE}' } }\nadmin: { listen: '${ADMIN}' }";
     let expected = [
-        "admin.listen: the variable `ADMIN` is not set",
         "server.listen: the variable `LISTEN` is not set",
         "server.timeouts.idle: the variable `IDLE` is not set",
+        "admin.listen: the variable `ADMIN` is not set",
     ];
     assert_eq!(problems(text, &Fixed::default()), expected);
     let text = "authenticators: { corp: { oidc: { issuer: '${ISSUER}' } } }";
@@ -138,8 +138,8 @@ fn what_is_put_in_makes_no_structure() {
         .var("SERVER", "{ listen: 127.0.0.1:1 }")
         .var("KEY", "listen");
     let expected = [
-        "admin.\"${KEY}\": is not a known key",
         "server: is a single value where a mapping belongs",
+        "admin.\"${KEY}\": is not a known key",
     ];
     assert_eq!(problems(text, &sources), expected);
 }

@@ -1,0 +1,265 @@
+//! Who may come in on a route.
+
+use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
+use crate::checked::{AudienceClaim, Auth, Requirement, Server};
+use crate::notes::{Listed, Notes};
+use crate::place::Place;
+use crate::problem::Flaw;
+use crate::raw;
+use crate::scalar::name::{Audience, Reference, Scope};
+use crate::scalar::word::{AuthType, Word as _};
+use crate::suggest;
+use crate::written::Block;
+
+pub(super) fn check(
+    place: &Place,
+    raw: Option<Block<raw::Auth>>,
+    anonymous: bool,
+    server: &Server,
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) -> Option<Auth> {
+    let danger_place = place.key("dangerous");
+    let place = &place.key("auth");
+    let raw = notes.block(place, raw);
+    let kind = match &raw.kind {
+        None => Some(AuthType::Oauth),
+        Some(text) => notes.text(&place.key("type"), Some(text)),
+    };
+    let accept = notes.set(&place.key("accept"), raw.accept.as_ref());
+    let audiences = notes.set(&place.key("audiences"), raw.audiences.as_ref());
+    let scopes = notes.set(&place.key("required_scopes"), raw.required_scopes.as_ref());
+    let kind = kind?;
+    if kind == AuthType::None {
+        open_to_anyone(place, anonymous, server, notes);
+        let ineffective = [
+            ("accept", accept.present),
+            ("audiences", audiences.present),
+            ("required_scopes", scopes.present),
+        ];
+        for (key, _) in ineffective.iter().filter(|(_, present)| *present) {
+            notes.wrong(
+                &place.key(key),
+                Flaw::new("has no effect with type: none")
+                    .hint("nobody is asked for a token there"),
+            );
+        }
+        if anonymous {
+            notes.warn(
+                &danger_place,
+                "anonymous_access: everyone who reaches this machine may call this route",
+            );
+        }
+        return Some(Auth::Anonymous);
+    }
+    if anonymous {
+        notes.wrong(
+            &danger_place,
+            Flaw::new("anonymous_access does nothing without auth.type: none").hint("take it away"),
+        );
+    }
+    let accept = accepted(place, kind, &accept, authenticators, notes)?;
+    one_issuer_each(&place.key("accept"), &accept, authenticators, notes);
+    if audiences.items.is_empty() && audiences.whole {
+        client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);
+    }
+    Some(Auth::Required(Requirement {
+        accept,
+        audiences: audiences
+            .items
+            .into_iter()
+            .map(|Audience(text)| text)
+            .collect(),
+        required_scopes: scopes.items.into_iter().map(|Scope(text)| text).collect(),
+    }))
+}
+
+/// Both halves of X1: said aloud, and on loopback only.
+fn open_to_anyone(place: &Place, anonymous: bool, server: &Server, notes: &mut Notes) {
+    let place = place.key("type");
+    if !anonymous {
+        notes.wrong(
+            &place,
+            Flaw::new("opens this route to everyone")
+                .hint("if that is meant, say dangerous: [anonymous_access] on the route"),
+        );
+    }
+    if !server
+        .listen
+        .iter()
+        .all(|address| address.ip().is_loopback())
+    {
+        notes.wrong(
+            &place,
+            Flaw::new("is for loopback listeners only")
+                .hint("let server.listen name loopback addresses alone, or ask for tokens"),
+        );
+    }
+}
+
+fn families(kind: AuthType) -> &'static [Family] {
+    match kind {
+        AuthType::Oauth | AuthType::Both => &[Family::Oauth],
+        AuthType::Jwt | AuthType::None => &[],
+    }
+}
+
+/// Indices of the authenticators this route takes; `None` if there are none, or none can be told.
+fn accepted(
+    place: &Place,
+    kind: AuthType,
+    accept: &Listed<Reference>,
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) -> Option<Vec<usize>> {
+    let fitting = |entry: &AuthenticatorEntry| {
+        entry
+            .family
+            .is_some_and(|family| families(kind).contains(&family))
+    };
+    let candidates: Vec<usize> = authenticators
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| fitting(entry))
+        .map(|(index, _)| index)
+        .collect();
+    let unclear = authenticators.iter().any(|entry| entry.family.is_none());
+    if candidates.is_empty() {
+        if !unclear {
+            nobody_fits(place, kind, authenticators, notes);
+        }
+        return None;
+    }
+    let place = place.key("accept");
+    if !accept.present {
+        // One more authenticator must not widen a route that does not say so (SEC-18).
+        if candidates.len() > 1 {
+            let names: Vec<&str> = authenticators
+                .iter()
+                .filter(|entry| fitting(entry))
+                .map(|entry| entry.name.as_str())
+                .collect();
+            notes.missing(
+                &place,
+                format!(
+                    "more than one authenticator fits; name those that count here, of {}",
+                    names.join(", ")
+                ),
+            );
+        }
+        return Some(candidates);
+    }
+    if accept.is_written_empty() {
+        notes.wrong(
+            &place,
+            Flaw::new("accepts nobody")
+                .hint("name one of the authenticators, or leave it out when there is only one"),
+        );
+        return None;
+    }
+    let mut indices = Vec::new();
+    for (place, Reference(name)) in accept.placed(&place) {
+        match authenticators
+            .iter()
+            .position(|entry| *entry.name == **name)
+        {
+            Some(index) if candidates.contains(&index) => indices.push(index),
+            Some(index) => {
+                if authenticators
+                    .get(index)
+                    .is_some_and(|entry| entry.family.is_some())
+                {
+                    notes.wrong(
+                        &place,
+                        format!(
+                            "is an authenticator that type: {} does not take",
+                            kind.word()
+                        ),
+                    );
+                }
+            }
+            None => {
+                let known = authenticators.iter().map(|entry| entry.name.as_str());
+                let hint = match suggest::closest(name, known.clone()) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                notes.wrong(&place, Flaw::new("names no authenticator").hint(hint));
+            }
+        }
+    }
+    (!indices.is_empty()).then_some(indices)
+}
+
+fn nobody_fits(
+    place: &Place,
+    kind: AuthType,
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) {
+    let hint = match kind {
+        AuthType::Oauth | AuthType::Both | AuthType::None => {
+            "add one of kind oidc or jwks under `authenticators`"
+        }
+        AuthType::Jwt if authenticators.is_empty() => {
+            "add one of kind oidc or jwks under `authenticators`, and take type: oauth"
+        }
+        AuthType::Jwt => {
+            "oidc and jwks are taken by type: oauth; the kinds of type: jwt are not supported yet"
+        }
+    };
+    notes.wrong(
+        &place.key("type"),
+        Flaw::new(format!("{} finds no authenticator", kind.word())).hint(hint),
+    );
+}
+
+/// The token's `iss` selects who judges it, so it must select one. A trailing slash does not tell two apart: discovery may add it.
+fn one_issuer_each(
+    place: &Place,
+    accept: &[usize],
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) {
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
+        let Some(jwt) = entry.jwt() else { continue };
+        for issuer in std::iter::once(&jwt.issuer).chain(&jwt.issuers) {
+            let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
+            match seen
+                .iter()
+                .find(|(other, name)| *other == issuer && *name != entry.name)
+            {
+                Some((_, other)) => notes.wrong(
+                    place,
+                    Flaw::new(format!(
+                        "has two authenticators of one issuer: {other} and {}",
+                        entry.name
+                    ))
+                    .hint("a token's issuer must say which of them judges it"),
+                ),
+                None => seen.push((issuer, &entry.name)),
+            }
+        }
+    }
+}
+
+/// A client id is never a URL, so the route's own resource cannot be the audience of such tokens.
+fn client_ids_are_named(
+    place: &Place,
+    accept: &[usize],
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) {
+    for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
+        let unnamed = entry.jwt().is_some_and(|jwt| {
+            jwt.audience_claim == AudienceClaim::ClientId && jwt.audiences.is_empty()
+        });
+        if unnamed {
+            notes.missing(place, format!("{} takes client ids as audiences (audience_claim), so name the client ids that may call here", entry.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+use crate::check::route::tests::{field, read, route};
+use crate::testing::{good, try_load, warnings, wrong};
+use crate::{Auth, Requirement};
+
+const TWO: &str = "
+authenticators:
+  a: { oidc: { issuer: 'https://a.example' } }
+  b: { oidc: { issuer: 'https://b.example' } }
+";
+
+#[track_caller]
+fn requirement(text: &str) -> Requirement {
+    match good(text).routes.remove(0).auth {
+        Auth::Required(requirement) => requirement,
+        Auth::Anonymous => panic!("open to everyone"),
+    }
+}
+
+#[test]
+fn s0_1_an_unknown_type_lists_the_four() {
+    field(
+        "auth: { type: basic }",
+        "auth.type",
+        "`basic` is not one of oauth, jwt, both, none",
+    );
+}
+
+#[test]
+fn s0_2_oauth_is_the_default_and_never_open() {
+    assert!(matches!(read("").auth, Auth::Required(_)));
+    assert!(matches!(read("auth: {}").auth, Auth::Required(_)));
+    wrong(
+        "authenticators: {}",
+        &["routes[0].auth.type: oauth finds no authenticator"],
+    );
+    wrong(
+        "authenticators:",
+        &["routes[0].auth.type: oauth finds no authenticator"],
+    );
+}
+
+#[test]
+fn a_type_that_finds_nobody_is_refused() {
+    field(
+        "auth: { type: jwt }",
+        "auth.type",
+        "jwt finds no authenticator",
+    );
+    assert_eq!(requirement(&route("auth: { type: both }")).accept, [0]);
+}
+
+#[test]
+fn x1_none_is_said_twice_and_for_loopback_only() {
+    field(
+        "auth: { type: none }",
+        "auth.type",
+        "opens this route to everyone",
+    );
+    assert_eq!(
+        read("auth: { type: none }, dangerous: [anonymous_access]").auth,
+        Auth::Anonymous
+    );
+    assert_eq!(
+        warnings(&route(
+            "auth: { type: none }, dangerous: [anonymous_access]"
+        )),
+        [
+            "routes[0].dangerous: anonymous_access: everyone who reaches this machine may call this route",
+        ]
+    );
+    let open = "server: { listen: ['127.0.0.1:1', '0.0.0.0:2'], public_url: 'https://a.example', trusted_proxies: [10.0.0.0/8] }\n".to_owned();
+    wrong(
+        &(open + &route("auth: { type: none }, dangerous: [anonymous_access]")),
+        &["routes[0].auth.type: is for loopback listeners only"],
+    );
+    field(
+        "dangerous: [anonymous_access]",
+        "dangerous",
+        "anonymous_access does nothing without auth.type: none",
+    );
+    wrong(
+        &route(
+            "auth: { type: none, accept: [corp], audiences: [a], required_scopes: [s] }, dangerous: [anonymous_access]",
+        ),
+        &[
+            "routes[0].auth.accept: has no effect with type: none",
+            "routes[0].auth.audiences: has no effect with type: none",
+            "routes[0].auth.required_scopes: has no effect with type: none",
+        ],
+    );
+}
+
+#[test]
+fn sec_18_accept_is_needed_as_soon_as_there_is_a_choice() {
+    let accept = |list: &str| format!("{TWO}{}", route(&format!("auth: {{ {list} }}")));
+    wrong(&accept(""), &["routes[0].auth.accept: is missing"]);
+    wrong(
+        &accept("type: both"),
+        &["routes[0].auth.accept: is missing"],
+    );
+    assert_eq!(requirement(&accept("accept: [b]")).accept, [1]);
+    assert_eq!(requirement(&accept("accept: [b, a]")).accept, [1, 0]);
+    wrong(
+        &accept("accept: []"),
+        &["routes[0].auth.accept: accepts nobody"],
+    );
+    wrong(
+        &accept("accept: [a, a]"),
+        &["routes[0].auth.accept[1]: is in the list already"],
+    );
+    wrong(
+        &accept("accept: [a, nobody]"),
+        &["routes[0].auth.accept[1]: names no authenticator"],
+    );
+}
+
+#[test]
+fn names_that_are_close_are_offered() {
+    let problems = try_load(&route("auth: { accept: [google] }")).unwrap_err();
+    assert_eq!(
+        problems.iter().next().unwrap().hint.as_deref(),
+        Some("there are corp")
+    );
+    let problems = try_load(&route("auth: { accept: [Corp] }")).unwrap_err();
+    assert_eq!(
+        problems.iter().next().unwrap().hint.as_deref(),
+        Some("did you mean `corp`?")
+    );
+}
+
+#[test]
+fn one_route_does_not_take_two_of_one_issuer() {
+    let two = |other: &str| {
+        format!(
+            "authenticators: {{ a: {{ oidc: {{ issuer: 'https://a.example/', issuers: ['https://x.example'] }} }}, b: {{ oidc: {{ issuer: '{other}' }} }} }}\n{}",
+            route("auth: { accept: [a, b] }")
+        )
+    };
+    for other in [
+        "https://a.example/",
+        "https://a.example",
+        "https://x.example",
+    ] {
+        wrong(
+            &two(other),
+            &["routes[0].auth.accept: has two authenticators of one issuer: a and b"],
+        );
+    }
+    good(&two("https://b.example"));
+}
+
+#[test]
+fn client_ids_must_be_named() {
+    let cognito = |fields: &str| {
+        let authenticator = format!(
+            "authenticators: {{ c: {{ oidc: {{ issuer: 'https://a.example', audience_claim: client_id, {fields} }} }} }}\n"
+        );
+        authenticator + &route("")
+    };
+    wrong(&cognito(""), &["routes[0].auth.audiences: is missing"]);
+    good(&cognito("audiences: [client]"));
+    let named = "authenticators: { c: { oidc: { issuer: 'https://a.example', audience_claim: client_id } } }\n".to_owned();
+    good(&(named + &route("auth: { audiences: [client] }")));
+}
+
+#[test]
+fn scopes_and_audiences_of_a_route() {
+    let requirement = requirement(&route(
+        "auth: { audiences: ['api://mcp'], required_scopes: [mcp, 'mcp:call'] }",
+    ));
+    assert_eq!(requirement.audiences, ["api://mcp".into()]);
+    assert_eq!(
+        requirement.required_scopes,
+        ["mcp".into(), "mcp:call".into()]
+    );
+    field(
+        "auth: { required_scopes: [a b] }",
+        "auth.required_scopes[0]",
+        "`a b` has a blank in it",
+    );
+    field(
+        "auth: { required_scopes: mcp }",
+        "auth.required_scopes",
+        "is a single value where a list belongs",
+    );
+    field(
+        "auth: { required_scopes: }",
+        "auth.required_scopes",
+        "has no value",
+    );
+    field(
+        "auth: { audiences: ['*'] }",
+        "auth.audiences[0]",
+        "`*` is not an audience: it is compared as a whole, and never left unchecked",
+    );
+}
