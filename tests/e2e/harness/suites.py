@@ -30,7 +30,10 @@ def run_suite(world: World, package: str, way: str, url: str, bearer: str | None
     log = world.logs / f"{package}-{way}.log"
     with log.open("w") as out:
         words = [str(word) for word in command]
-        subprocess.run(words, env=env, cwd=world.logs, stdout=out, stderr=subprocess.STDOUT, timeout=120)
+        try:
+            subprocess.run(words, env=env, cwd=world.logs, stdout=out, stderr=subprocess.STDOUT, timeout=120)
+        except subprocess.TimeoutExpired:
+            print(f"  {package}, {way}: stopped after 120 s")
     found = SCENARIO.findall(log.read_text())
     return {name: (int(passed), int(failed)) for name, passed, failed in found}
 
