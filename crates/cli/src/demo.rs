@@ -31,7 +31,7 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
         Some(_) => None,
         None => Some(McpServer::start().await.map_err(|error| report::failure(&error))?),
     };
-    let upstream = upstream.map_or_else(|| server.as_ref().map(McpServer::url).unwrap_or_default(), str::to_owned);
+    let upstream = upstream.map_or_else(|| server.as_ref().map(McpServer::url).unwrap_or_default().to_owned(), str::to_owned);
     let port = free_port(port).map_err(|error| report::failure(&error))?;
     let yaml = yaml(port, idp.issuer(), &upstream);
     let loaded = config::load(&yaml, &Nothing).map_err(|problems| report::problems("the demo's configuration", problems))?;
