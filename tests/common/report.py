@@ -2,7 +2,7 @@
 
 
 class Report:
-    """Collects checks; one that fails is told at once, and all are counted at the end."""
+    """Collects checks; one that fails is told at once with what was found, and by name again at the end."""
 
     def __init__(self) -> None:
         self.passed = 0
@@ -12,7 +12,7 @@ class Report:
         if ok:
             self.passed += 1
         else:
-            self.failures.append(f"{what}: {detail}")
+            self.failures.append(what)
             print(f"  FAILED {what}: {detail}")
         return ok
 

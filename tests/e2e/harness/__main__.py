@@ -42,10 +42,10 @@ def main() -> int:
         if gated:
             report.equal("exit status of the gateway after SIGTERM", gateway.stop(), 0)
             if report.failures:
-                print(f"\nlast lines of the gateway:\n{gateway.tail()}")
+                print(f"\nlast lines of the gateway:\n{gateway.tail(15)}")
 
-    for failure in report.failures:
-        print(f"FAILED {failure}")
+    if report.failures:
+        print("\nfailed:", *report.failures, sep="\n  ")
     print(f"\ne2e: {report.passed} passed, {len(report.failures)} failed")
     return 1 if report.failures else 0
 

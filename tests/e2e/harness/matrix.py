@@ -1,6 +1,7 @@
 """Every client against every server: login, list of tools, a call; the same through the gateway as without it."""
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -53,9 +54,15 @@ def ask(client: Client, url: str) -> dict:
     except subprocess.TimeoutExpired:
         return {"error": "no end after 60 s"}
     if done.returncode != 0:
-        return {"error": (done.stderr or done.stdout).strip()[-2000:]}
+        return {"error": cause(done.stderr or done.stdout)}
     report = json.loads(done.stdout.splitlines()[-1])
     return report | {"echoed": message in report["echo"]}
+
+
+def cause(output: str) -> str:
+    """The lines of an uncaught error that name it, without the stack around them."""
+    named = [line.strip() for line in output.splitlines() if re.match(r"\s*(\|\s*)*[\w.]*(Error|Exception|Group)\b.*:", line)]
+    return " | ".join(dict.fromkeys(named)) or output.strip()[-500:]
 
 
 def check_direct(report: Report, what: str, found: dict, version: str) -> None:
