@@ -10,7 +10,11 @@ pub(crate) fn check(option: Option<PathBuf>, env_file: Option<&Path>, resolved: 
     let name = sources::config_path(option.clone()).display().to_string();
     match sources::load(option, env_file) {
         Ok(config) if resolved => print!("{}", config::resolved(&config)),
-        Ok(config) => println!("{name} is good: {} route(s), {} authenticator(s)", config.routes.len(), config.authenticators.len()),
+        Ok(config) => println!(
+            "{name} is good: {} route(s), {} authenticator(s)",
+            config.routes.len(),
+            config.authenticators.len()
+        ),
         Err(end) => return end,
     }
     End::Good

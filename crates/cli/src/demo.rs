@@ -26,22 +26,47 @@ pub(crate) fn demo(upstream: Option<&str>, port: u16) -> End {
 }
 
 async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
-    let idp = Idp::builder().start().await.map_err(|error| report::failure(&error))?;
+    let idp = Idp::builder()
+        .start()
+        .await
+        .map_err(|error| report::failure(&error))?;
     let server = match upstream {
         Some(_) => None,
-        None => Some(McpServer::start().await.map_err(|error| report::failure(&error))?),
+        None => Some(
+            McpServer::start()
+                .await
+                .map_err(|error| report::failure(&error))?,
+        ),
     };
-    let upstream = upstream.map_or_else(|| server.as_ref().map(McpServer::url).unwrap_or_default().to_owned(), str::to_owned);
+    let upstream = upstream.map_or_else(
+        || {
+            server
+                .as_ref()
+                .map(McpServer::url)
+                .unwrap_or_default()
+                .to_owned()
+        },
+        str::to_owned,
+    );
     let port = free_port(port).map_err(|error| report::failure(&error))?;
     let yaml = yaml(port, idp.issuer(), &upstream);
-    let loaded = config::load(&yaml, &Nothing).map_err(|problems| report::problems("the demo's configuration", problems))?;
+    let loaded = config::load(&yaml, &Nothing)
+        .map_err(|problems| report::problems("the demo's configuration", problems))?;
     let mut config = loaded.config;
     config.logging.level = Level::Warn; // refusals are shown, they are part of what there is to see
     logging::init(&config.logging);
 
-    let gateway = Gateway::start(config, run::clock()).await.map_err(|error| run::refuse(&error))?;
+    let gateway = Gateway::start(config, run::clock())
+        .await
+        .map_err(|error| run::refuse(&error))?;
     let url = format!("http://127.0.0.1:{port}/mcp");
-    let token = idp.token().audience(&url).scope(SCOPE).claim("email", "alice@example.com").claim("email_verified", true).sign();
+    let token = idp
+        .token()
+        .audience(&url)
+        .scope(SCOPE)
+        .claim("email", "alice@example.com")
+        .claim("email_verified", true)
+        .sign();
     introduce(&url, idp.issuer(), &upstream, &token, server.is_some());
     gateway.serve(run::stop_signal()).await;
     Ok(())
@@ -59,20 +84,23 @@ fn yaml(port: u16, issuer: &str, upstream: &str) -> String {
 
 /// The wished-for port if nobody has it, else one that the system chooses.
 fn free_port(wished: u16) -> std::io::Result<u16> {
-    let try_port = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).and_then(|listener| listener.local_addr()).map(|address| address.port());
+    let try_port = |port| {
+        TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .and_then(|listener| listener.local_addr())
+            .map(|address| address.port())
+    };
     try_port(wished).or_else(|_| try_port(0))
 }
 
 #[expect(clippy::print_stdout, reason = "the demo's output is what it is for")]
 fn introduce(url: &str, issuer: &str, upstream: &str, token: &str, own_server: bool) {
     let origin = url.trim_end_matches("/mcp");
-    let json = r#"-H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream'"#;
-    let call = if own_server {
-        r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"whoami","arguments":{}}}"#
-    } else {
-        r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#
-    };
-    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let json =
+        "-H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream'";
+    let post = format!("curl -s -X POST {url} -H \"Authorization: Bearer $TOKEN\" {json}");
+    let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let begin = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}"#;
+    let session = "-H \"Mcp-Session-Id: $SESSION\"";
     println!(
         "portcullis demo
 
@@ -91,13 +119,19 @@ Or paste these into another terminal.
 2. what a client reads next
   curl -s {origin}/.well-known/oauth-protected-resource/mcp
 
-3. with a token (good for an hour): the tools, then a call that shows whom the server sees
+3. with a token (good for an hour): a session, then its tools
   TOKEN={token}
-  curl -s -X POST {url} -H \"Authorization: Bearer $TOKEN\" {json} -d '{list}'
-  curl -s -X POST {url} -H \"Authorization: Bearer $TOKEN\" {json} -d '{call}'
-
-Ctrl-C ends it."
+  SESSION=$({post} -D - -o /dev/null -d '{begin}' | tr -d '\\r' | awk 'tolower($1) == \"mcp-session-id:\" {{ print $2 }}')
+  {post} {session} -d '{list}'"
     );
+    if own_server {
+        println!(
+            "
+4. whom the server sees: the identity, and no token
+  {post} {session} -d '{{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{{\"name\":\"whoami\",\"arguments\":{{}}}}}}'"
+        );
+    }
+    println!("\nCtrl-C ends it.");
 }
 
 /// The demo's configuration names no variable and no file.

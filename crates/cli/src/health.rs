@@ -21,8 +21,12 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
     };
     match ask(reachable(address)) {
         Ok(200) => End::Good,
-        Ok(status) => report::failure(&std::io::Error::other(format!("not ready: {address} answered {status}"))),
-        Err(error) => report::failure(&std::io::Error::other(format!("not ready: {address}: {error}"))),
+        Ok(status) => report::failure(&std::io::Error::other(format!(
+            "not ready: {address} answered {status}"
+        ))),
+        Err(error) => report::failure(&std::io::Error::other(format!(
+            "not ready: {address}: {error}"
+        ))),
     }
 }
 
@@ -40,9 +44,14 @@ fn ask(address: SocketAddr) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
-    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(
+        format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
-    let status = std::str::from_utf8(&head).ok().and_then(|head| head.strip_prefix("HTTP/1.1 ")).and_then(|status| status.parse().ok());
+    let status = std::str::from_utf8(&head)
+        .ok()
+        .and_then(|head| head.strip_prefix("HTTP/1.1 "))
+        .and_then(|status| status.parse().ok());
     status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
 }

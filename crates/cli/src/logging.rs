@@ -20,11 +20,15 @@ pub(crate) fn init(logging: &Logging) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(OURS.map(|name| (name, level)));
+    let filter = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|name| (name, level)));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match logging.format {
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    let _already = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _already = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
 }

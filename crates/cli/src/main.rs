@@ -19,7 +19,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Authentication gateway for MCP servers: it stands in front, they stay as they are.
 #[derive(Parser)]
-#[command(name = "portcullis", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "portcullis",
+    version,
+    about,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 struct Arguments {
     /// The configuration; else `PORTCULLIS_CONFIG`, else ./gateway.yaml
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -92,9 +98,17 @@ fn main() -> ExitCode {
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _already = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let end = match arguments.command {
-        Command::Run { env_file, upstream: None } => run::file(arguments.config, env_file.as_deref()),
-        Command::Run { env_file, upstream: Some(upstream) } => run::sidecar(&upstream, env_file.as_deref()),
-        Command::Check { resolved, env_file } => check::check(arguments.config, env_file.as_deref(), resolved),
+        Command::Run {
+            env_file,
+            upstream: None,
+        } => run::file(arguments.config, env_file.as_deref()),
+        Command::Run {
+            env_file,
+            upstream: Some(upstream),
+        } => run::sidecar(&upstream, env_file.as_deref()),
+        Command::Check { resolved, env_file } => {
+            check::check(arguments.config, env_file.as_deref(), resolved)
+        }
         Command::Schema => check::schema(),
         Command::Health { env_file } => health::health(arguments.config, env_file.as_deref()),
         Command::Demo { upstream, port } => demo::demo(upstream.as_deref(), port),

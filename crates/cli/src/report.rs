@@ -9,9 +9,15 @@ use crate::End;
 
 /// A file that cannot be read is a fault of the command line.
 pub(crate) fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> End {
-    say("error", &format!("cannot read the {what} {}: {error}", path.display()));
+    say(
+        "error",
+        &format!("cannot read the {what} {}: {error}", path.display()),
+    );
     if what == "configuration" && error.kind() == std::io::ErrorKind::NotFound {
-        say("hint", "name one with --config FILE or PORTCULLIS_CONFIG, or try `portcullis demo`");
+        say(
+            "hint",
+            "name one with --config FILE or PORTCULLIS_CONFIG, or try `portcullis demo`",
+        );
     }
     End::Misconfigured
 }
@@ -39,7 +45,13 @@ pub(crate) fn hint(text: &str) {
 }
 
 fn say(word: &str, text: &str) {
-    let color = if word == "error" { "31" } else if word == "warning" { "33" } else { "36" };
+    let color = if word == "error" {
+        "31"
+    } else if word == "warning" {
+        "33"
+    } else {
+        "36"
+    };
     if std::io::stderr().is_terminal() {
         line(&format!("\x1b[{color}m{word}:\x1b[0m {text}"));
     } else {

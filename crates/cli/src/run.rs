@@ -21,7 +21,9 @@ pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
 
 /// Beside one server, from variables alone (S4).
 pub(crate) fn sidecar(upstream: &str, env_file: Option<&Path>) -> End {
-    let config = Environment::with_file(env_file).and_then(|environment| sources::accept("run --upstream", config::sidecar(upstream, &environment)));
+    let config = Environment::with_file(env_file).and_then(|environment| {
+        sources::accept("run --upstream", config::sidecar(upstream, &environment))
+    });
     match config {
         Ok(config) => serve(config),
         Err(end) => end,
@@ -50,7 +52,9 @@ pub(crate) fn refuse(error: &ServeError) -> End {
     let end = report::failure(error);
     match error {
         ServeError::Authenticator(error) => error.hints.iter().for_each(|hint| report::hint(hint)),
-        ServeError::Listen { .. } => report::hint("another program may have the port; choose one by server.listen or admin.listen"),
+        ServeError::Listen { .. } => report::hint(
+            "another program may have the port; choose one by server.listen or admin.listen",
+        ),
         ServeError::Plan(_) => {}
     }
     end
@@ -59,13 +63,20 @@ pub(crate) fn refuse(error: &ServeError) -> End {
 /// With a single core there is nobody to share work with, and a runtime that does not try saves about a twelfth of each request.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut builder = if cores == 1 { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    let mut builder = if cores == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
     builder.enable_all().build()
 }
 
 /// The one place where the wall clock is read.
 pub(crate) fn clock() -> Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in everywhere else")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that is handed in everywhere else"
+    )]
     fn now() -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Timestamp(since.map_or(0, |since| since.as_secs()))

@@ -46,7 +46,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Passed(incoming) => poll_data(incoming, cx),
@@ -72,7 +75,10 @@ impl HttpBody for Body {
 }
 
 /// The next frame of data. Trailers are dropped in both directions (SEC-33).
-pub(crate) fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+pub(crate) fn poll_data(
+    incoming: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
     loop {
         match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
             None => return Poll::Ready(None),
@@ -118,7 +124,13 @@ impl Upload {
         if incoming.is_end_stream() {
             return Self::None;
         }
-        Self::Counted(Box::new(Counted { incoming, limit, left: limit, deadline, timer: None }))
+        Self::Counted(Box::new(Counted {
+            incoming,
+            limit,
+            left: limit,
+            deadline,
+            timer: None,
+        }))
     }
 }
 
@@ -126,7 +138,10 @@ impl HttpBody for Upload {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match &mut *self {
             Self::None => Poll::Ready(None),
             Self::Counted(counted) => counted.poll(cx),
@@ -164,7 +179,9 @@ impl Counted {
                 }))
             }
             Poll::Pending => {
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.deadline)));
+                let timer = self
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.deadline)));
                 ready!(timer.as_mut().poll(cx));
                 Poll::Ready(Some(Err(Cut::Late(self.deadline))))
             }

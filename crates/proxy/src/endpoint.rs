@@ -2,8 +2,8 @@
 //!
 //! Paths of parts that are not configured belong to the gateway all the same (SEC-39): they answer JSON 404 and never reach a route.
 
-mod discovery;
 pub(crate) mod admin;
+mod discovery;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -45,7 +45,8 @@ impl Endpoint {
         if below(path, oauth::well_known::PROTECTED_RESOURCE) {
             return Some(Self::ProtectedResource);
         }
-        let reserved = RESERVED_TREES.iter().any(|tree| below(path, tree)) || RESERVED.contains(&path);
+        let reserved =
+            RESERVED_TREES.iter().any(|tree| below(path, tree)) || RESERVED.contains(&path);
         reserved.then_some(Self::Reserved)
     }
 
@@ -53,17 +54,23 @@ impl Endpoint {
     pub(crate) fn answer(self, plan: &Plan, arrival: &Arrival) -> Result<Response<Body>, Refusal> {
         match (self, &arrival.head.method) {
             (Self::Reserved | Self::Asterisk, _) => Err(Refusal::NoRoute),
-            (Self::ProtectedResource, &Method::GET | &Method::HEAD) => discovery::protected_resource(plan, arrival),
-            (Self::Health, &Method::GET | &Method::HEAD) => Ok(json(br#"{"status":"ok"}"#.to_vec(), "no-store")),
-            (Self::ProtectedResource | Self::Health, method) => {
-                Err(Refusal::MethodNotAllowed { method: method.clone(), allow: "GET, HEAD, OPTIONS" })
+            (Self::ProtectedResource, &Method::GET | &Method::HEAD) => {
+                discovery::protected_resource(plan, arrival)
             }
+            (Self::Health, &Method::GET | &Method::HEAD) => {
+                Ok(json(br#"{"status":"ok"}"#.to_vec(), "no-store"))
+            }
+            (Self::ProtectedResource | Self::Health, method) => Err(Refusal::MethodNotAllowed {
+                method: method.clone(),
+                allow: "GET, HEAD, OPTIONS",
+            }),
         }
     }
 }
 
 fn below(path: &str, tree: &str) -> bool {
-    path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(tree)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn json(document: Vec<u8>, caching: &'static str) -> Response<Body> {
@@ -72,6 +79,9 @@ fn json(document: Vec<u8>, caching: &'static str) -> Response<Body> {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        http::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     answer
 }

@@ -36,7 +36,10 @@ pub enum ServeError {
     #[error(transparent)]
     Authenticator(#[from] StartError),
     #[error("cannot listen on {address}: {cause}")]
-    Listen { address: SocketAddr, cause: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        cause: std::io::Error,
+    },
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
@@ -51,7 +54,10 @@ pub struct PlanError {
 
 impl PlanError {
     pub(crate) fn new(route: &str, key: &'static str) -> Self {
-        Self { route: route.into(), key }
+        Self {
+            route: route.into(),
+            key,
+        }
     }
 }
 
@@ -77,21 +83,42 @@ impl Gateway {
         }
         let (admin, address) = bind(config.admin.listen)?;
         tracing::info!(%address, "admin listening");
-        let plan = Plan::build(&config, plan::Parts { authenticators, clock, bound, drain: Drain::new() })?;
+        let plan = Plan::build(
+            &config,
+            plan::Parts {
+                authenticators,
+                clock,
+                bound,
+                drain: Drain::new(),
+            },
+        )?;
         for site in &plan.sites {
             tracing::info!(route = %site.name, path = %site.path, protected = site.is_protected(), "route");
         }
-        Ok(Self { config, plan: Arc::new(plan), listeners, admin })
+        Ok(Self {
+            config,
+            plan: Arc::new(plan),
+            listeners,
+            admin,
+        })
     }
 
     /// The addresses clients may use.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 
     /// Serves until `stop` resolves, then drains: nothing new is accepted, requests finish, event streams end at the deadline.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { config, plan, listeners, admin } = self;
+        let Self {
+            config,
+            plan,
+            listeners,
+            admin,
+        } = self;
         let drain = plan.drain.clone();
         let slots = Arc::new(Semaphore::new(config.server.limits.connections));
         let allowance = Allowance::of(&config.server);
@@ -99,12 +126,25 @@ impl Gateway {
         for listener in listeners {
             let plan = Arc::clone(&plan);
             let handle = move |peer, request| pipeline::handle(Arc::clone(&plan), peer, request);
-            public.spawn(accept::run(listener, Arc::clone(&slots), allowance, drain.clone(), handle));
+            public.spawn(accept::run(
+                listener,
+                Arc::clone(&slots),
+                allowance,
+                drain.clone(),
+                handle,
+            ));
         }
         // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
         let admin_plan = Arc::clone(&plan);
-        let answer = move |_, request| std::future::ready(endpoint::admin::answer(&admin_plan, &request));
-        let probes = tokio::spawn(accept::run(admin, Arc::new(Semaphore::new(ADMIN_CONNECTIONS)), Allowance::small(), Drain::new(), answer));
+        let answer =
+            move |_, request| std::future::ready(endpoint::admin::answer(&admin_plan, &request));
+        let probes = tokio::spawn(accept::run(
+            admin,
+            Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
+            Allowance::small(),
+            Drain::new(),
+            answer,
+        ));
         tracing::info!("ready");
 
         stop.await;
@@ -113,7 +153,10 @@ impl Gateway {
         let graceful = config.server.timeouts.drain.saturating_sub(FAREWELL);
         let all_ended = async { while public.join_next().await.is_some() {} };
         let mut all_ended = std::pin::pin!(all_ended);
-        if tokio::time::timeout(graceful, &mut all_ended).await.is_err() {
+        if tokio::time::timeout(graceful, &mut all_ended)
+            .await
+            .is_err()
+        {
             drain.end_streams();
             let _late = tokio::time::timeout(FAREWELL, &mut all_ended).await; // what is left is cut
         }

@@ -16,9 +16,13 @@ use crate::stage::{authorize, cors, forward, identify, inject, route, stream, tr
 use crate::stop::Stop;
 
 /// One request, from arrival to the last byte of its answer.
-pub(crate) async fn handle(plan: Arc<Plan>, peer: Peer, request: Request<Incoming>) -> Response<Recorded> {
+pub(crate) async fn handle(
+    plan: Arc<Plan>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Recorded> {
     let mut record = Record::open(Arc::clone(&plan), &request);
-    let answer = match walk(&plan, peer, request, &mut record).await {
+    let answer = match walk(&plan, &peer, request, &mut record).await {
         Ok(answer) => answer,
         Err(stop) => record.answer(stop),
     };
@@ -27,7 +31,12 @@ pub(crate) async fn handle(plan: Arc<Plan>, peer: Peer, request: Request<Incomin
 }
 
 /// Every stage a request can meet, in order. `Err(Stop)` ends it early.
-async fn walk(plan: &Plan, peer: Peer, request: Request<Incoming>, record: &mut Record) -> Result<Response<Body>, Stop> {
+async fn walk(
+    plan: &Plan,
+    peer: &Peer,
+    request: Request<Incoming>,
+    record: &mut Record,
+) -> Result<Response<Body>, Stop> {
     let arrival = record.arrival(trust::arrival(&plan.trust, peer, request)?); // 400, 403, 421: who is really there, asking whom
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
     record.cors(cors::judge(target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials

@@ -21,7 +21,8 @@ use crate::server::shutdown::Drain;
 use crate::stage::authorize::Policy;
 use crate::stage::cors::Origins;
 use crate::stage::forward::{Exchange, Upstream};
-use crate::stage::inject::{Injection, Stripping};
+use crate::stage::inject::Injection;
+use crate::stage::inject::strip::Stripping;
 use crate::stage::route::Table;
 use crate::stage::trust;
 use names::Names;
@@ -90,7 +91,11 @@ impl Site {
     /// The form of this route under a name, in the slash form of a path.
     pub(crate) fn form(&self, name: usize, path: &str) -> Option<&Form> {
         let face = self.faces.get(name)?;
-        Some(if path.strip_suffix('/') == Some(&self.path) { &face.slashed } else { &face.bare })
+        Some(if path.strip_suffix('/') == Some(&self.path) {
+            &face.slashed
+        } else {
+            &face.bare
+        })
     }
 
     pub(crate) fn is_protected(&self) -> bool {
@@ -111,19 +116,41 @@ impl Plan {
     pub(crate) fn build(config: &Config, parts: Parts) -> Result<Self, PlanError> {
         let names = Names::of(config, &parts.bound);
         let metrics = Metrics::new();
-        let https = config.routes.iter().any(|route| route.upstream.origin.scheme() == Scheme::Https);
-        let exchange = Arc::new(Exchange::new(config.server.timeouts.connect, https.then(tls::with_roots)));
+        let https = config
+            .routes
+            .iter()
+            .any(|route| route.upstream.origin.scheme() == Scheme::Https);
+        let exchange = Arc::new(Exchange::new(
+            config.server.timeouts.connect,
+            https.then(tls::with_roots),
+        ));
         let mut sites = Vec::with_capacity(config.routes.len());
         for route in &config.routes {
             let upstream = upstream(config, route, &exchange)?;
-            sites.push(Arc::new(site(config, route, &names, &parts.authenticators, &metrics, upstream)?));
+            sites.push(Arc::new(site(
+                config,
+                route,
+                &names,
+                &parts.authenticators,
+                &metrics,
+                upstream,
+            )?));
         }
         let origins = match &config.server.cors {
             config::Cors::Any => Origins::Any,
-            config::Cors::Origins(origins) => Origins::Listed(origins.iter().map(|origin| origin.to_string().into()).collect()),
+            config::Cors::Origins(origins) => Origins::Listed(
+                origins
+                    .iter()
+                    .map(|origin| origin.to_string().into())
+                    .collect(),
+            ),
         };
         Ok(Self {
-            trust: trust::Rules { proxies: config.server.trusted_proxies.clone(), names, plain_http: config.server.plain_http },
+            trust: trust::Rules {
+                proxies: config.server.trusted_proxies.clone(),
+                names,
+                plain_http: config.server.plain_http,
+            },
             table: Table::of(&sites),
             sites,
             origins,
@@ -138,17 +165,29 @@ impl Plan {
     }
 }
 
-fn site(config: &Config, route: &config::Route, names: &Names, authenticators: &Arc<Authenticators>, metrics: &Metrics, upstream: Upstream) -> Result<Site, PlanError> {
+fn site(
+    config: &Config,
+    route: &config::Route,
+    names: &Names,
+    authenticators: &Arc<Authenticators>,
+    metrics: &Metrics,
+    upstream: Upstream,
+) -> Result<Site, PlanError> {
     let (authentication, required_scopes) = match &route.auth {
         Auth::Anonymous => (None, Scopes::default()),
         Auth::Required(requirement) => {
             let extra = match &route.identity.headers {
                 IdentityHeaders::Map(map) => map.iter().map(|(_, claim)| claim.clone()).collect(),
-                IdentityHeaders::Default | IdentityHeaders::Oauth2Proxy | IdentityHeaders::Authelia | IdentityHeaders::None => Vec::new(),
+                IdentityHeaders::Default
+                | IdentityHeaders::Oauth2Proxy
+                | IdentityHeaders::Authelia
+                | IdentityHeaders::None => Vec::new(),
             };
             let own: Vec<Box<str>> = own_resources(route, names);
-            let authentication = authenticators.for_route(&requirement.accept, &requirement.audiences, &own, &extra);
-            let scopes = Scopes::parse(&requirement.required_scopes.join(" ")).map_err(|_| PlanError::new(&route.name, "required_scopes"))?;
+            let authentication =
+                authenticators.for_route(&requirement.accept, &requirement.audiences, &own, &extra);
+            let scopes = Scopes::parse(&requirement.required_scopes.join(" "))
+                .map_err(|_| PlanError::new(&route.name, "required_scopes"))?;
             (Some(authentication), scopes)
         }
     };
@@ -156,18 +195,32 @@ fn site(config: &Config, route: &config::Route, names: &Names, authenticators: &
         Auth::Anonymous => &[][..],
         Auth::Required(requirement) => &requirement.accept,
     };
-    let accepted = accepted.iter().filter_map(|&index| config.authenticators.get(index)).map(|authenticator| &*authenticator.name);
+    let accepted = accepted
+        .iter()
+        .filter_map(|&index| config.authenticators.get(index))
+        .map(|authenticator| &*authenticator.name);
     Ok(Site {
         name: route.name.clone(),
         host: route.host.clone(),
         path: route.path.clone(),
         subpaths: route.subpaths,
         transport: route.transport,
-        faces: names.iter().map(|name| face(route, &name.resource_origin, &required_scopes)).collect::<Result<_, _>>()?,
-        policy: if authentication.is_some() { Policy::Scopes(required_scopes.clone()) } else { Policy::Anonymous },
+        faces: names
+            .iter()
+            .map(|name| face(route, &name.resource_origin, &required_scopes))
+            .collect::<Result<_, _>>()?,
+        policy: if authentication.is_some() {
+            Policy::Scopes(required_scopes.clone())
+        } else {
+            Policy::Anonymous
+        },
         authentication,
         required_scopes,
-        injection: Injection::of(&route.identity, &config.server.limits, &config.server.timeouts),
+        injection: Injection::of(
+            &route.identity,
+            &config.server.limits,
+            &config.server.timeouts,
+        ),
         upstream,
         streams: route.streams.clone(),
         metrics: metrics.site(&route.name, accepted),
@@ -179,8 +232,17 @@ fn own_resources(route: &config::Route, names: &Names) -> Vec<Box<str>> {
     if let Some(resource) = &route.resource {
         return vec![resource.clone()];
     }
-    let reachable = |authority: Option<&str>| route.host.as_ref().is_none_or(|host| authority.is_some_and(|authority| host.matches(authority)));
-    names.iter().filter(|name| name.own_resource && reachable(name.authority())).map(|name| join(&name.resource_origin, &route.path).into()).collect()
+    let reachable = |authority: Option<&str>| {
+        route
+            .host
+            .as_ref()
+            .is_none_or(|host| authority.is_some_and(|authority| host.matches(authority)))
+    };
+    names
+        .iter()
+        .filter(|name| name.own_resource && reachable(name.authority()))
+        .map(|name| join(&name.resource_origin, &route.path).into())
+        .collect()
 }
 
 fn join(origin: &str, path: &str) -> String {
@@ -189,19 +251,47 @@ fn join(origin: &str, path: &str) -> String {
 }
 
 fn face(route: &config::Route, origin: &str, scopes: &Scopes) -> Result<Face, PlanError> {
-    let bare = route.resource.as_deref().map_or_else(|| join(origin, &route.path), str::to_owned);
-    let slashed = if bare.ends_with('/') { bare.clone() } else { format!("{bare}/") };
+    let bare = route
+        .resource
+        .as_deref()
+        .map_or_else(|| join(origin, &route.path), str::to_owned);
+    let slashed = if bare.ends_with('/') {
+        bare.clone()
+    } else {
+        format!("{bare}/")
+    };
     let form = |resource: String, path: &str| -> Result<Form, PlanError> {
         let metadata_url = format!("{origin}{}", well_known::protected_resource(path));
-        let challenge = oauth::challenge::Challenge { error: None, description: None, scope: Some(scopes).filter(|s| !s.is_empty()), resource_metadata: Some(&metadata_url) };
-        let challenge = HeaderValue::try_from(challenge.to_string()).map_err(|_| PlanError::new(&route.name, "resource"))?;
-        Ok(Form { resource: resource.into(), metadata_url: metadata_url.into(), challenge })
+        let challenge = oauth::challenge::Challenge {
+            error: None,
+            description: None,
+            scope: Some(scopes).filter(|s| !s.is_empty()),
+            resource_metadata: Some(&metadata_url),
+        };
+        let challenge = HeaderValue::try_from(challenge.to_string())
+            .map_err(|_| PlanError::new(&route.name, "resource"))?;
+        Ok(Form {
+            resource: resource.into(),
+            metadata_url: metadata_url.into(),
+            challenge,
+        })
     };
-    let slashed_path = if route.path.ends_with('/') { route.path.to_string() } else { format!("{}/", route.path) };
-    Ok(Face { bare: form(bare, &route.path)?, slashed: form(slashed, &slashed_path)? })
+    let slashed_path = if route.path.ends_with('/') {
+        route.path.to_string()
+    } else {
+        format!("{}/", route.path)
+    };
+    Ok(Face {
+        bare: form(bare, &route.path)?,
+        slashed: form(slashed, &slashed_path)?,
+    })
 }
 
-fn upstream(config: &Config, route: &config::Route, exchange: &Arc<Exchange>) -> Result<Upstream, PlanError> {
+fn upstream(
+    config: &Config,
+    route: &config::Route,
+    exchange: &Arc<Exchange>,
+) -> Result<Upstream, PlanError> {
     let wrong = |_| PlanError::new(&route.name, "upstream");
     let origin = &route.upstream.origin;
     let base: Uri = format!("{origin}/").parse().map_err(wrong)?;
@@ -212,7 +302,8 @@ fn upstream(config: &Config, route: &config::Route, exchange: &Arc<Exchange>) ->
         base,
         path: route.upstream.path.clone(),
         fixed: Some(fixed),
-        host: HeaderValue::from_str(origin.authority()).map_err(|_| PlanError::new(&route.name, "upstream"))?,
+        host: HeaderValue::from_str(origin.authority())
+            .map_err(|_| PlanError::new(&route.name, "upstream"))?,
         response_head: config.server.timeouts.response_head,
     })
 }

@@ -46,6 +46,12 @@ impl Allowance {
     /// For the admin listener: a probe is small and quick.
     pub(crate) fn small() -> Self {
         let seconds = Duration::from_secs;
-        Self { request_head: seconds(5), idle: seconds(30), stalled: seconds(10), header_bytes: 16 * 1024, streams: 8 }
+        Self {
+            request_head: seconds(5),
+            idle: seconds(30),
+            stalled: seconds(10),
+            header_bytes: 16 * 1024,
+            streams: 8,
+        }
     }
 }

@@ -96,45 +96,43 @@ pub(crate) enum Challenge {
 
 impl Refusal {
     /// The whole table of section 4 of the contract, for what exists so far.
+    #[rustfmt::skip] // one row a line: a table is read downwards
     pub(crate) fn public(&self) -> Public {
         use Refusal as R;
-        let invalid_request = Challenge::Error(ErrorCode::InvalidRequest);
-        match self {
-            R::MissingCredentials => public(401, "missing_credentials", "authentication is required", Challenge::Plain),
-            R::Unproven(failure) => unproven(failure),
-            R::InsufficientScope { .. } => {
-                public(403, "insufficient_scope", "the token lacks a scope that this needs", Challenge::Error(ErrorCode::InsufficientScope))
-            }
-            R::TokenInQuery { .. } => {
-                public(400, "token_in_query", "credentials belong in the Authorization header, never in the query", invalid_request)
-            }
-            R::Ambiguous(_) => public(400, "ambiguous_request", "the request can be read in two ways", invalid_request),
-            R::BadPath(_) => public(400, "ambiguous_request", "the path can be read in two ways", Challenge::None),
-            R::Misdirected { .. } => public(421, "misdirected", "this host is not served here", Challenge::None),
-            R::NoRoute => public(404, "not_found", "nothing is served at this path", Challenge::None),
-            R::MethodNotAllowed { .. } => public(405, "method_not_allowed", "the method is not allowed here", Challenge::None),
-            R::NoTunnel => public(501, "method_not_allowed", "tunnels are not offered", Challenge::None),
-            R::OriginNotAllowed { .. } => public(403, "origin_not_allowed", "this origin may not call the server", Challenge::None),
-            R::ServiceWorker => public(403, "service_worker", "service workers are not served here", Challenge::None),
-            R::InsecureTransport => public(403, "insecure_transport", "use https", Challenge::None),
-            R::IdentityTooLarge => public(403, "identity_too_large", "the identity is too large to be passed on", Challenge::None),
-            R::BodyTooLarge { .. } => public(413, "body_too_large", "the request body is too large", Challenge::None),
-            R::BodyTimeout(_) => public(408, "body_timeout", "the request body took too long", Challenge::None),
-            R::BodyBroken => public(400, "body_broken", "the request body is not complete", Challenge::None),
-            R::UpstreamUnreachable(_) => public(502, "upstream_unreachable", "the server behind the gateway cannot be reached", Challenge::None),
-            R::UpstreamLate(_) => public(504, "upstream_timeout", "the server behind the gateway did not answer in time", Challenge::None),
-            R::UpstreamUnauthorized(_) => {
-                public(502, "upstream_unauthorized", "the server behind the gateway refused the gateway", Challenge::None)
-            }
-            R::UpstreamAnswer(_) => public(502, "upstream_answer", "the server behind the gateway sent an unusable answer", Challenge::None),
-        }
+        const NONE: Challenge = Challenge::None;
+        const INVALID_REQUEST: Challenge = Challenge::Error(ErrorCode::InvalidRequest);
+        const INSUFFICIENT: Challenge = Challenge::Error(ErrorCode::InsufficientScope);
+        let (status, reason, description, challenge) = match self {
+            R::Unproven(failure)         => return unproven(failure),
+            R::MissingCredentials        => (401, "missing_credentials",   "authentication is required", Challenge::Plain),
+            R::InsufficientScope { .. }  => (403, "insufficient_scope",    "the token lacks a scope that this needs", INSUFFICIENT),
+            R::TokenInQuery { .. }       => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST),
+            R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
+            R::BadPath(_)                => (400, "ambiguous_request",     "the path can be read in two ways", NONE),
+            R::Misdirected { .. }        => (421, "misdirected",           "this host is not served here", NONE),
+            R::NoRoute                   => (404, "not_found",             "nothing is served at this path", NONE),
+            R::MethodNotAllowed { .. }   => (405, "method_not_allowed",    "the method is not allowed here", NONE),
+            R::NoTunnel                  => (501, "method_not_allowed",    "tunnels are not offered", NONE),
+            R::OriginNotAllowed { .. }   => (403, "origin_not_allowed",    "this origin may not call the server", NONE),
+            R::ServiceWorker             => (403, "service_worker",        "service workers are not served here", NONE),
+            R::InsecureTransport         => (403, "insecure_transport",    "use https", NONE),
+            R::IdentityTooLarge          => (403, "identity_too_large",    "the identity is too large to be passed on", NONE),
+            R::BodyTooLarge { .. }       => (413, "body_too_large",        "the request body is too large", NONE),
+            R::BodyTimeout(_)            => (408, "body_timeout",          "the request body took too long", NONE),
+            R::BodyBroken                => (400, "body_broken",           "the request body is not complete", NONE),
+            R::UpstreamUnreachable(_)    => (502, "upstream_unreachable",  "the server behind the gateway cannot be reached", NONE),
+            R::UpstreamLate(_)           => (504, "upstream_timeout",      "the server behind the gateway did not answer in time", NONE),
+            R::UpstreamUnauthorized(_)   => (502, "upstream_unauthorized", "the server behind the gateway refused the gateway", NONE),
+            R::UpstreamAnswer(_)         => (502, "upstream_answer",       "the server behind the gateway sent an unusable answer", NONE),
+        };
+        public(status, reason, description, challenge)
     }
 
     /// Seconds after which trying again makes sense (`Retry-After`).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unproven(failure) => failure.retry_after(),
-            _ => None,
+            _ => None, // no other refusal knows when it will be over
         }
     }
 
@@ -155,16 +153,36 @@ impl Refusal {
 fn unproven(failure: &Failure) -> Public {
     let reason = failure.reason();
     if failure.retry_after().is_some() {
-        return public(503, reason, "the credential cannot be checked at the moment", Challenge::None);
+        return public(
+            503,
+            reason,
+            "the credential cannot be checked at the moment",
+            Challenge::None,
+        );
     }
     let description = match failure {
         Failure::Expired { .. } => "Token expired",
         _ => "the credential was not accepted",
     };
-    public(401, reason, description, Challenge::Error(ErrorCode::InvalidToken))
+    public(
+        401,
+        reason,
+        description,
+        Challenge::Error(ErrorCode::InvalidToken),
+    )
 }
 
-fn public(status: u16, reason: &'static str, description: &'static str, challenge: Challenge) -> Public {
+fn public(
+    status: u16,
+    reason: &'static str,
+    description: &'static str,
+    challenge: Challenge,
+) -> Public {
     let status = StatusCode::from_u16(status).expect("the table holds valid statuses");
-    Public { status, reason, description, challenge }
+    Public {
+        status,
+        reason,
+        description,
+        challenge,
+    }
 }

@@ -20,13 +20,21 @@ pub(crate) fn answer(plan: &Plan, request: &Request<Incoming>) -> Response<Full<
         "/metrics" => match plan.metrics.text(&plan.authenticators) {
             Ok(metrics) => {
                 let mut answer = text(StatusCode::OK, metrics);
-                let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+                let kind = HeaderValue::from_static(
+                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                );
                 answer.headers_mut().insert(CONTENT_TYPE, kind);
                 answer
             }
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".into()),
+            Err(_) => text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics could not be written\n".into(),
+            ),
         },
-        _ => text(StatusCode::NOT_FOUND, "not found: /healthz /readyz /metrics\n".into()),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "not found: /healthz /readyz /metrics\n".into(),
+        ),
     }
 }
 
@@ -34,7 +42,10 @@ fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

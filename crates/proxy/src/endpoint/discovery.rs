@@ -11,9 +11,23 @@ use crate::stop::Refusal;
 
 /// The document of one route. The bare well-known path describes the only protected route, or the one at `/`; among several it would
 /// have to guess, and clients discard a document about another resource (PRM-5, OPEN-3).
-pub(super) fn protected_resource(plan: &Plan, arrival: &Arrival) -> Result<Response<Body>, Refusal> {
-    let asked = arrival.head.uri.path().strip_prefix(well_known::PROTECTED_RESOURCE).unwrap_or_default();
-    let visible = |site: &&Site| site.is_protected() && site.host.as_ref().is_none_or(|host| host.matches(&arrival.authority));
+pub(super) fn protected_resource(
+    plan: &Plan,
+    arrival: &Arrival,
+) -> Result<Response<Body>, Refusal> {
+    let asked = arrival
+        .head
+        .uri
+        .path()
+        .strip_prefix(well_known::PROTECTED_RESOURCE)
+        .unwrap_or_default();
+    let visible = |site: &&Site| {
+        site.is_protected()
+            && site
+                .host
+                .as_ref()
+                .is_none_or(|host| host.matches(&arrival.authority))
+    };
     let mut protected = plan.sites.iter().map(|site| &**site).filter(visible);
     let site = if asked.is_empty() || asked == "/" {
         let all: Vec<&Site> = protected.collect();
@@ -23,13 +37,25 @@ pub(super) fn protected_resource(plan: &Plan, arrival: &Arrival) -> Result<Respo
         }
     } else {
         let path = asked.strip_suffix('/').unwrap_or(asked);
-        let mut named: Vec<&Site> = protected.by_ref().filter(|site| &*site.path == path).collect();
+        let mut named: Vec<&Site> = protected
+            .by_ref()
+            .filter(|site| &*site.path == path)
+            .collect();
         named.sort_by_key(|site| site.host.is_none()); // host before none, as in routing
         named.first().copied()
     };
     let site = site.ok_or(Refusal::NoRoute)?;
-    let form = site.form(arrival.name, if asked.len() > 1 { asked } else { &site.path }).ok_or(Refusal::NoRoute)?;
-    let issuers = site.authentication.as_ref().map(identity::RouteAuthenticator::issuers).unwrap_or_default();
+    let form = site
+        .form(
+            arrival.name,
+            if asked.len() > 1 { asked } else { &site.path },
+        )
+        .ok_or(Refusal::NoRoute)?;
+    let issuers = site
+        .authentication
+        .as_ref()
+        .map(identity::RouteAuthenticator::issuers)
+        .unwrap_or_default();
     let document = ProtectedResource {
         resource: &form.resource,
         authorization_servers: issuers.iter().map(|issuer| &**issuer).collect(),

@@ -94,11 +94,17 @@ pub(crate) struct SiteMetrics {
 }
 
 fn whole() -> Histogram {
-    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0])
+    Histogram::new([
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+        300.0,
+    ])
 }
 
 fn own() -> Histogram {
-    Histogram::new([0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0])
+    Histogram::new([
+        0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1,
+        1.0,
+    ])
 }
 
 impl Metrics {
@@ -107,29 +113,85 @@ impl Metrics {
         let requests = Family::default();
         registry.register("requests", "Requests by how they ended", requests.clone());
         let durations = Family::new_with_constructor(whole as fn() -> Histogram);
-        registry.register_with_unit("request_duration", "From the head of a request to the end of its answer", Unit::Seconds, durations.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "From the head of a request to the end of its answer",
+            Unit::Seconds,
+            durations.clone(),
+        );
         let own_durations = Family::new_with_constructor(own as fn() -> Histogram);
-        registry.register_with_unit("gateway_duration", "The gateway's own part: to the head of the answer, less the wait for the upstream", Unit::Seconds, own_durations.clone());
+        registry.register_with_unit(
+            "gateway_duration",
+            "The gateway's own part: to the head of the answer, less the wait for the upstream",
+            Unit::Seconds,
+            own_durations.clone(),
+        );
         let authentications = Family::default();
-        registry.register("authentications", "Credentials judged, by authenticator and result", authentications.clone());
+        registry.register(
+            "authentications",
+            "Credentials judged, by authenticator and result",
+            authentications.clone(),
+        );
         let key_ages = Family::default();
-        registry.register_with_unit("jwks_age", "Age of the key set in use", Unit::Seconds, key_ages.clone());
+        registry.register_with_unit(
+            "jwks_age",
+            "Age of the key set in use",
+            Unit::Seconds,
+            key_ages.clone(),
+        );
         let upstream_errors = Family::default();
-        registry.register("upstream_errors", "Exchanges that failed on the upstream's side", upstream_errors.clone());
+        registry.register(
+            "upstream_errors",
+            "Exchanges that failed on the upstream's side",
+            upstream_errors.clone(),
+        );
         let open_streams_gauge = Gauge::default();
-        registry.register("open_streams", "Event streams open now", open_streams_gauge.clone());
-        Self { registry, requests, durations, own_durations, authentications, key_ages, upstream_errors, open_streams: Arc::default(), open_streams_gauge }
+        registry.register(
+            "open_streams",
+            "Event streams open now",
+            open_streams_gauge.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            durations,
+            own_durations,
+            authentications,
+            key_ages,
+            upstream_errors,
+            open_streams: Arc::default(),
+            open_streams_gauge,
+        }
     }
 
     /// The handles of a route; `authenticators` are the names it accepts.
-    pub(crate) fn site<'n>(&self, route: &str, authenticators: impl Iterator<Item = &'n str>) -> SiteMetrics {
-        let labels = RouteLabels { route: route.to_owned() };
+    pub(crate) fn site<'n>(
+        &self,
+        route: &str,
+        authenticators: impl Iterator<Item = &'n str>,
+    ) -> SiteMetrics {
+        let labels = RouteLabels {
+            route: route.to_owned(),
+        };
         let proven = |name: &str| {
-            let labels = AuthenticationLabels { authenticator: name.to_owned(), result: "proven" };
-            (Box::from(name), self.authentications.get_or_create(&labels).clone())
+            let labels = AuthenticationLabels {
+                authenticator: name.to_owned(),
+                result: "proven",
+            };
+            (
+                Box::from(name),
+                self.authentications.get_or_create(&labels).clone(),
+            )
         };
         SiteMetrics {
-            allowed: self.requests.get_or_create(&RequestLabels { route: route.to_owned(), outcome: Outcome::Allowed.as_str(), reason: "" }).clone(),
+            allowed: self
+                .requests
+                .get_or_create(&RequestLabels {
+                    route: route.to_owned(),
+                    outcome: Outcome::Allowed.as_str(),
+                    reason: "",
+                })
+                .clone(),
             duration: self.durations.get_or_create(&labels).clone(),
             own_duration: self.own_durations.get_or_create(&labels).clone(),
             proven: authenticators.map(proven).collect(),
@@ -137,16 +199,32 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, route: &str, outcome: Outcome, reason: &'static str) {
-        self.requests.get_or_create(&RequestLabels { route: route.to_owned(), outcome: outcome.as_str(), reason }).inc();
+        self.requests
+            .get_or_create(&RequestLabels {
+                route: route.to_owned(),
+                outcome: outcome.as_str(),
+                reason,
+            })
+            .inc();
     }
 
     /// A credential that was refused. Which authenticator it was meant for is the caller's claim, so it is no label.
     pub(crate) fn unproven(&self, reason: &'static str) {
-        self.authentications.get_or_create(&AuthenticationLabels { authenticator: String::new(), result: reason }).inc();
+        self.authentications
+            .get_or_create(&AuthenticationLabels {
+                authenticator: String::new(),
+                result: reason,
+            })
+            .inc();
     }
 
     pub(crate) fn upstream_error(&self, route: &str, kind: &'static str) {
-        self.upstream_errors.get_or_create(&UpstreamLabels { route: route.to_owned(), kind }).inc();
+        self.upstream_errors
+            .get_or_create(&UpstreamLabels {
+                route: route.to_owned(),
+                kind,
+            })
+            .inc();
     }
 
     pub(crate) fn open_stream(&self) -> OpenStream {
@@ -154,13 +232,18 @@ impl Metrics {
         OpenStream(Arc::clone(&self.open_streams))
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// Everything in the `OpenMetrics` text format.
     pub(crate) fn text(&self, authenticators: &Authenticators) -> Result<String, std::fmt::Error> {
-        self.open_streams_gauge.set(self.open_streams.load(Ordering::Relaxed));
+        self.open_streams_gauge
+            .set(self.open_streams.load(Ordering::Relaxed));
         for (name, age) in authenticators.key_ages() {
             let Some(age) = age else { continue };
-            let labels = AuthenticatorLabels { authenticator: name.into() };
-            self.key_ages.get_or_create(&labels).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+            let labels = AuthenticatorLabels {
+                authenticator: name.into(),
+            };
+            self.key_ages
+                .get_or_create(&labels)
+                .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
@@ -179,7 +262,11 @@ impl Drop for OpenStream {
 
 impl SiteMetrics {
     pub(crate) fn count_proven(&self, authenticator: &str) {
-        if let Some((_, counter)) = self.proven.iter().find(|(name, _)| **name == *authenticator) {
+        if let Some((_, counter)) = self
+            .proven
+            .iter()
+            .find(|(name, _)| **name == *authenticator)
+        {
             counter.inc();
         }
     }

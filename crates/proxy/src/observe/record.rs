@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -66,7 +69,7 @@ impl Record {
             started: Instant::now(),
             id,
             method: request.method().clone(),
-            path: Box::default(),
+            path: request.uri().path().into(),
             client: None,
             site: None,
             own: false,
@@ -77,7 +80,14 @@ impl Record {
             own_time: std::time::Duration::ZERO,
             done: false,
         };
-        Self { cors: Cors::default(), waited: Waited::default(), name: usize::MAX, has_body: !request.body().is_end_stream(), version: request.version(), closing }
+        Self {
+            cors: Cors::default(),
+            waited: Waited::default(),
+            name: usize::MAX,
+            has_body: !request.body().is_end_stream(),
+            version: request.version(),
+            closing,
+        }
     }
 
     /// The reference of this request: header, log and body carry the same.
@@ -88,7 +98,6 @@ impl Record {
     pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
         self.name = arrival.name;
         self.closing.client = Some(arrival.client);
-        self.closing.path = arrival.head.uri.path().into();
         arrival
     }
 
@@ -136,7 +145,11 @@ impl Record {
     fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
         let public = refusal.public();
         let closing = &mut self.closing;
-        closing.outcome = if public.status.is_server_error() { Outcome::Failed } else { Outcome::Refused };
+        closing.outcome = if public.status.is_server_error() {
+            Outcome::Failed
+        } else {
+            Outcome::Refused
+        };
         closing.reason = public.reason;
         let route = closing.route().to_owned();
         if let Some(kind) = refusal.upstream_kind() {
@@ -178,7 +191,11 @@ impl Record {
 
     /// The `WWW-Authenticate` line of contract section 4; none where no protected route is concerned.
     fn challenge(&self, public: &Public) -> Option<HeaderValue> {
-        let site = self.closing.site.as_ref().filter(|site| site.is_protected())?;
+        let site = self
+            .closing
+            .site
+            .as_ref()
+            .filter(|site| site.is_protected())?;
         let form = site.form(self.name, &self.closing.path)?;
         let error = match public.challenge {
             Challenge::None => return None,
@@ -186,16 +203,28 @@ impl Record {
             Challenge::Error(error) => error,
         };
         let scope = match error {
-            ErrorCode::InsufficientScope | ErrorCode::InvalidToken => Some(&site.required_scopes).filter(|scopes| !scopes.is_empty()),
+            ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
+                Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
+            }
             ErrorCode::InvalidRequest => None,
         };
-        let challenge = oauth::challenge::Challenge { error: Some(error), description: Some(public.description), scope, resource_metadata: Some(&form.metadata_url) };
+        let challenge = oauth::challenge::Challenge {
+            error: Some(error),
+            description: Some(public.description),
+            scope,
+            resource_metadata: Some(&form.metadata_url),
+        };
         HeaderValue::try_from(challenge.to_string()).ok()
     }
 
     /// Completes the head of the answer and hands the rest of the record to its body.
     pub(crate) fn close(self, mut answer: Response<Body>) -> Response<Recorded> {
-        let Self { cors, waited, mut closing, .. } = self;
+        let Self {
+            cors,
+            waited,
+            mut closing,
+            ..
+        } = self;
         let headers = answer.headers_mut();
         cors.apply(headers);
         headers.insert(X_REQUEST_ID, closing.id.clone());
@@ -203,7 +232,11 @@ impl Record {
         closing.own_time = closing.started.elapsed().saturating_sub(waited.0);
         if closing.outcome == Outcome::ClientGone {
             let forwarded = closing.site.is_some() && !waited.0.is_zero();
-            closing.outcome = if forwarded { Outcome::Allowed } else { Outcome::Answered };
+            closing.outcome = if forwarded {
+                Outcome::Allowed
+            } else {
+                Outcome::Answered
+            };
             closing.reason = "";
         }
         let (head, body) = answer.into_parts();
@@ -236,7 +269,10 @@ impl Closing {
             (Some(site), Outcome::Allowed) => {
                 site.metrics.allowed.inc();
             }
-            _ => self.plan.metrics.request(self.route(), self.outcome, self.reason),
+            _ => self
+                .plan
+                .metrics
+                .request(self.route(), self.outcome, self.reason),
         }
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %self.method, path = %shown(&self.path),
@@ -258,7 +294,9 @@ impl Drop for Closing {
 
 /// Enough of a path to find the request again; the query is never shown.
 fn shown(path: &str) -> &str {
-    path.char_indices().nth(256).map_or(path, |(end, _)| path.get(..end).unwrap_or(path))
+    path.char_indices()
+        .nth(256)
+        .map_or(path, |(end, _)| path.get(..end).unwrap_or(path))
 }
 
 /// An answer's body that closes the record when its last byte has gone.
@@ -271,7 +309,10 @@ impl HttpBody for Recorded {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             Poll::Ready(None) => self.closing.finish(),
@@ -304,7 +345,10 @@ pub(crate) struct RequestIds {
 
 impl RequestIds {
     pub(crate) fn new() -> Self {
-        Self { process: RandomState::new(), next: AtomicU64::new(0) }
+        Self {
+            process: RandomState::new(),
+            next: AtomicU64::new(0),
+        }
     }
 
     fn next(&self) -> HeaderValue {

@@ -48,14 +48,30 @@ impl Names {
         // A public URL that is no loopback name stays the only resource there: tokens for `http://localhost:8080/mcp` are made for
         // any program somebody runs on their own machine.
         let borrowed = public.filter(|origin| !origin.is_loopback());
-        for port in bound.iter().filter(|address| address.ip().is_loopback()).map(SocketAddr::port) {
+        for port in bound
+            .iter()
+            .filter(|address| address.ip().is_loopback())
+            .map(SocketAddr::port)
+        {
             for host in ["127.0.0.1", "localhost", "[::1]"] {
-                let authority = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+                let authority = if port == 80 {
+                    host.to_owned()
+                } else {
+                    format!("{host}:{port}")
+                };
                 names.add_exact(&authority, Scheme::Http, borrowed);
             }
         }
-        let fallback = names.0.first().map(|name| name.resource_origin.clone()).unwrap_or_default();
-        let patterns = config.server.allowed_hosts.iter().chain(config.routes.iter().filter_map(|route| route.host.as_ref()));
+        let fallback = names
+            .0
+            .first()
+            .map(|name| name.resource_origin.clone())
+            .unwrap_or_default();
+        let patterns = config
+            .server
+            .allowed_hosts
+            .iter()
+            .chain(config.routes.iter().filter_map(|route| route.host.as_ref()));
         for pattern in patterns {
             match pattern.exact() {
                 Some(authority) => names.add_exact(authority, scheme, None),
@@ -73,7 +89,11 @@ impl Names {
     }
 
     fn add_exact(&mut self, authority: &str, scheme: Scheme, borrowed: Option<&Origin>) {
-        if self.0.iter().any(|name| matches!(&name.matcher, Matcher::Exact(known) if **known == *authority)) {
+        if self
+            .0
+            .iter()
+            .any(|name| matches!(&name.matcher, Matcher::Exact(known) if **known == *authority))
+        {
             return;
         }
         let own = format!("{}://{authority}", scheme.as_str());
@@ -83,7 +103,9 @@ impl Names {
             header: HeaderValue::from_str(authority).ok(),
             resource_origin: borrowed.map_or(own, Origin::to_string).into(),
             own_resource: borrowed.is_none(),
-            loopback: ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| authority.split(':').next() == Some(host) || authority.starts_with("[::1]")),
+            loopback: ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+                authority.split(':').next() == Some(host) || authority.starts_with("[::1]")
+            }),
         });
     }
 
@@ -98,12 +120,21 @@ impl Names {
 
     /// Whether a page of this origin (in canonical form) belongs to the name it calls. The loopback names of one port are one host.
     pub(crate) fn is_own_origin(&self, asked: usize, origin: &str, authority: &str) -> bool {
-        let Some(asked) = self.0.get(asked) else { return false };
+        let Some(asked) = self.0.get(asked) else {
+            return false;
+        };
         if asked.is_origin(origin, authority) {
             return true;
         }
-        let port = |name: &Name| name.authority().and_then(|a| a.rsplit_once(':')).map(|(_, port)| port.to_owned());
-        asked.loopback && self.0.iter().any(|name| name.loopback && port(name) == port(asked) && name.is_origin(origin, authority))
+        let port = |name: &Name| {
+            name.authority()
+                .and_then(|a| a.rsplit_once(':'))
+                .map(|(_, port)| port.to_owned())
+        };
+        asked.loopback
+            && self.0.iter().any(|name| {
+                name.loopback && port(name) == port(asked) && name.is_origin(origin, authority)
+            })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Name> {
@@ -116,7 +147,9 @@ impl Name {
         match &self.matcher {
             Matcher::Exact(known) => {
                 known.eq_ignore_ascii_case(authority)
-                    || authority.strip_suffix(default_port(self.scheme)).is_some_and(|host| known.eq_ignore_ascii_case(host))
+                    || authority
+                        .strip_suffix(default_port(self.scheme))
+                        .is_some_and(|host| known.eq_ignore_ascii_case(host))
             }
             Matcher::Pattern(pattern) => pattern.matches(authority),
         }
@@ -124,10 +157,17 @@ impl Name {
 
     /// Whether an `Origin` header value is this name itself, given the authority by which it was addressed.
     pub(crate) fn is_origin(&self, origin: &str, authority: &str) -> bool {
-        let Some(rest) = origin.strip_prefix(self.scheme.as_str()).and_then(|rest| rest.strip_prefix("://")) else { return false };
+        let Some(rest) = origin
+            .strip_prefix(self.scheme.as_str())
+            .and_then(|rest| rest.strip_prefix("://"))
+        else {
+            return false;
+        };
         match &self.matcher {
             Matcher::Exact(_) => self.is(rest),
-            Matcher::Pattern(pattern) => pattern.matches(rest) && rest.eq_ignore_ascii_case(authority),
+            Matcher::Pattern(pattern) => {
+                pattern.matches(rest) && rest.eq_ignore_ascii_case(authority)
+            }
         }
     }
 

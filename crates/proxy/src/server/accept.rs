@@ -24,7 +24,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes an address. Reusing it after a restart is wanted, sharing it with another process is not.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -35,8 +39,13 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Accepts until draining begins, then waits until the last connection has ended. Dropping the future ends them all.
 ///
 /// `slots` bounds the connections of all listeners that share it: without a free slot nothing is accepted, and the kernel's queue waits.
-pub(crate) async fn run<H, F, B>(listener: TcpListener, slots: Arc<Semaphore>, allowance: Allowance, drain: Drain, handle: H)
-where
+pub(crate) async fn run<H, F, B>(
+    listener: TcpListener,
+    slots: Arc<Semaphore>,
+    allowance: Allowance,
+    drain: Drain,
+    handle: H,
+) where
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + Unpin + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -60,20 +69,31 @@ where
                 }
             },
         };
-        let Some(peer) = peer(&tcp, address) else { continue };
+        let Some(peer) = peer(&tcp, address) else {
+            continue;
+        };
         let handle = handle.clone();
         let drain = drain.clone();
         connections.spawn(async move {
             let _slot = slot;
-            connection::serve(tcp, allowance, drain, move |request| handle(peer.clone(), request)).await;
+            connection::serve(tcp, allowance, drain, move |request| {
+                handle(peer.clone(), request)
+            })
+            .await;
         });
     }
     drop(listener); // from here on the kernel refuses
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     let (tcp, address) = listener.accept().await?;
     Ok((tcp, address, slot))
 }
@@ -82,5 +102,9 @@ fn peer(tcp: &TcpStream, address: SocketAddr) -> Option<Peer> {
     tcp.set_nodelay(true).ok()?; // events and heads are small, and late if they wait for company
     let header = HeaderValue::try_from(address.ip().to_canonical().to_string()).ok()?;
     let local = tcp.local_addr().ok()?.ip().to_canonical().is_loopback();
-    Some(Peer { address, header, local })
+    Some(Peer {
+        address,
+        header,
+        local,
+    })
 }

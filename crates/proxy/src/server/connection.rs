@@ -38,14 +38,25 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let activity = Activity::new();
-    let opened = timeout(allowance.request_head, Socket::open(tcp, Arc::clone(&activity))).await;
-    let Ok(Ok((socket, protocol))) = opened else { return }; // no first byte in time, or gone
+    let opened = timeout(
+        allowance.request_head,
+        Socket::open(tcp, Arc::clone(&activity)),
+    )
+    .await;
+    let Ok(Ok((socket, protocol))) = opened else {
+        return;
+    }; // no first byte in time, or gone
     let noted = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let exchange = noted.exchange();
         let answer = handle(request);
         // Boxed, so that a connection without a request does not hold the room that one would need.
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| Noted { body, _exchange: exchange })) })
+        Box::pin(async move {
+            Ok::<_, std::convert::Infallible>(answer.await.map(|body| Noted {
+                body,
+                _exchange: exchange,
+            }))
+        })
     });
     let mut watch = Watch::new(activity, allowance, matches!(protocol, Protocol::Http2));
     let mut draining = pin!(drain.begun());
@@ -54,8 +65,14 @@ where
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
             // Heads are timed by `Watch`, which tells a slow head from an idle connection; hyper's own timer does not.
-            builder.timer(TokioTimer::new()).header_read_timeout(None).half_close(false);
-            builder.max_buf_size(allowance.header_bytes).max_headers(HEADER_LINES).pipeline_flush(true);
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(None)
+                .half_close(false);
+            builder
+                .max_buf_size(allowance.header_bytes)
+                .max_headers(HEADER_LINES)
+                .pipeline_flush(true);
             let mut connection = builder.serve_connection(TokioIo::new(socket), service);
             let finished = poll_fn(|cx| {
                 if !drained && draining.as_mut().poll(cx).is_ready() {
@@ -74,9 +91,14 @@ where
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_TIMEOUT);
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PING_TIMEOUT);
             builder.max_header_list_size(u32::try_from(allowance.header_bytes).unwrap_or(u32::MAX));
-            builder.max_concurrent_streams(allowance.streams).max_pending_accept_reset_streams(PENDING_RESETS);
+            builder
+                .max_concurrent_streams(allowance.streams)
+                .max_pending_accept_reset_streams(PENDING_RESETS);
             let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
             poll_fn(|cx| {
                 if !drained && draining.as_mut().poll(cx).is_ready() {
@@ -103,7 +125,10 @@ impl<B: Body + Unpin> Body for Noted<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -40,12 +40,16 @@ impl Activity {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.accepted.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Bytes came in.
     pub(crate) fn received(&self) {
-        if self.exchanges.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0 {
+        if self.exchanges.load(Ordering::Relaxed) == 0
+            && self.head_since.load(Ordering::Relaxed) == 0
+        {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
     }
@@ -110,15 +114,24 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(activity: Arc<Activity>, allowance: Allowance, multiplexed: bool) -> Self {
-        Self { activity, allowance, multiplexed, timer: None }
+        Self {
+            activity,
+            allowance,
+            multiplexed,
+            timer: None,
+        }
     }
 
     /// Ready when a deadline has passed. A timer that is set too early is left alone: it is cheaper to look again when it fires than
     /// to move it with every request.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(due) = self.activity.due(&self.allowance, self.multiplexed) else { return Poll::Pending };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            let Some(due) = self.activity.due(&self.allowance, self.multiplexed) else {
+                return Poll::Pending;
+            };
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
             if timer.is_elapsed() || timer.deadline() > due {
                 if due <= Instant::now() {
                     return Poll::Ready(());

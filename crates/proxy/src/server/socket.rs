@@ -33,7 +33,10 @@ pub(crate) enum Protocol {
 
 impl Socket {
     /// Reads just enough to know which HTTP is spoken. The caller bounds the time.
-    pub(crate) async fn open(mut tcp: TcpStream, activity: Arc<Activity>) -> io::Result<(Self, Protocol)> {
+    pub(crate) async fn open(
+        mut tcp: TcpStream,
+        activity: Arc<Activity>,
+    ) -> io::Result<(Self, Protocol)> {
         let mut ahead = BytesMut::with_capacity(H2_PREFACE.len());
         let protocol = loop {
             let mut chunk = [0; H2_PREFACE.len()];
@@ -50,7 +53,14 @@ impl Socket {
                 break Protocol::Http2;
             }
         };
-        Ok((Self { ahead: ahead.freeze(), tcp, activity }, protocol))
+        Ok((
+            Self {
+                ahead: ahead.freeze(),
+                tcp,
+                activity,
+            },
+            protocol,
+        ))
     }
 
     /// Ends a connection so that the peer can read our last answer even if it was still sending.
@@ -72,7 +82,11 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(self.ahead.get(..length).unwrap_or_default());
@@ -103,12 +117,20 @@ impl Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
         self.note(written)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
         self.note(written)
     }

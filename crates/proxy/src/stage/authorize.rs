@@ -32,9 +32,16 @@ pub(crate) fn grant(site: &Site, identified: Identified) -> Result<Granted, Refu
     match (&site.policy, identified) {
         (Policy::Anonymous, _) => Ok(Granted { caller: None }),
         (Policy::Scopes(_), Identified::Anonymous) => Err(Refusal::MissingCredentials),
-        (Policy::Scopes(needed), Identified::Proven(caller)) if needed.is_subset(caller.scopes()) => Ok(Granted { caller: Some(caller) }),
-        (Policy::Scopes(needed), Identified::Proven(caller)) => {
-            Err(Refusal::InsufficientScope { held: caller.scopes().to_string(), needed: needed.to_string() })
+        (Policy::Scopes(needed), Identified::Proven(caller))
+            if needed.is_subset(caller.scopes()) =>
+        {
+            Ok(Granted {
+                caller: Some(caller),
+            })
         }
+        (Policy::Scopes(needed), Identified::Proven(caller)) => Err(Refusal::InsufficientScope {
+            held: caller.scopes().to_string(),
+            needed: needed.to_string(),
+        }),
     }
 }

@@ -4,8 +4,9 @@
 //! page must be able to read the challenge.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Response, StatusCode};
 
@@ -43,7 +44,14 @@ impl Target {
     pub(crate) fn cors<'p>(&self, plan: &'p Plan) -> (&'p Origins, &'static str) {
         match self {
             Self::Own(_) => (&Origins::Public, ALLOW_METHODS),
-            Self::Site(site) => (&plan.origins, if site.transport == config::Transport::Mcp { ALLOW_METHODS } else { ALLOW_ALL_METHODS }),
+            Self::Site(site) => (
+                &plan.origins,
+                if site.transport == config::Transport::Mcp {
+                    ALLOW_METHODS
+                } else {
+                    ALLOW_ALL_METHODS
+                },
+            ),
         }
     }
 }
@@ -51,16 +59,25 @@ impl Target {
 /// Checks the origin and answers a preflight.
 ///
 /// The first part of the result belongs onto every later answer, also when the second part ends the request.
-pub(crate) fn judge((origins, methods): (&Origins, &'static str), plan: &Plan, arrival: &Arrival) -> (Cors, Result<(), Stop>) {
+pub(crate) fn judge(
+    (origins, methods): (&Origins, &'static str),
+    plan: &Plan,
+    arrival: &Arrival,
+) -> (Cors, Result<(), Stop>) {
     let headers = &arrival.head.headers;
     let cors = match allow(origins, plan, arrival) {
         Ok(cors) => cors,
         Err(refusal) => return (Cors::default(), Err(refusal.into())),
     };
-    if headers.get(SERVICE_WORKER).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"script")) {
+    if headers
+        .get(SERVICE_WORKER)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"script"))
+    {
         return (cors, Err(Refusal::ServiceWorker.into())); // SEC-37
     }
-    let preflight = arrival.head.method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = arrival.head.method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let asterisk = arrival.head.method == Method::OPTIONS && arrival.head.uri.path() == "*";
     if !preflight && !asterisk {
         return (cors, Ok(()));
@@ -69,7 +86,10 @@ pub(crate) fn judge((origins, methods): (&Origins, &'static str), plan: &Plan, a
     *answer.status_mut() = StatusCode::NO_CONTENT;
     if preflight {
         let into = answer.headers_mut();
-        into.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+        into.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static(methods),
+        );
         into.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(headers));
         into.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
@@ -80,10 +100,21 @@ pub(crate) fn judge((origins, methods): (&Origins, &'static str), plan: &Plan, a
 /// may not send is no protection: every other client may send it.
 fn allowed_headers(headers: &HeaderMap) -> HeaderValue {
     const ASKED: HeaderName = http::header::ACCESS_CONTROL_REQUEST_HEADERS;
-    let asked = headers.get(ASKED).and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 1024).unwrap_or_default();
+    let asked = headers
+        .get(ASKED)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.len() <= 1024)
+        .unwrap_or_default();
     let mut all = ALLOW_HEADERS.to_owned();
-    for name in asked.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if !ALLOW_HEADERS.split(", ").any(|known| known.eq_ignore_ascii_case(name)) {
+    for name in asked
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        if !ALLOW_HEADERS
+            .split(", ")
+            .any(|known| known.eq_ignore_ascii_case(name))
+        {
             all.push_str(", ");
             all.push_str(name);
         }
@@ -94,22 +125,40 @@ fn allowed_headers(headers: &HeaderMap) -> HeaderValue {
 fn allow(origins: &Origins, plan: &Plan, arrival: &Arrival) -> Result<Cors, Refusal> {
     let mut lines = arrival.head.headers.get_all(ORIGIN).iter();
     let Some(origin) = lines.next() else {
-        return Ok(Cors { allow_origin: None, varies: matches!(origins, Origins::Listed(_)) });
+        return Ok(Cors {
+            allow_origin: None,
+            varies: matches!(origins, Origins::Listed(_)),
+        });
     };
     if lines.next().is_some() {
         return Err(Refusal::Ambiguous("two Origin lines"));
     }
-    let refused = || Refusal::OriginNotAllowed { origin: String::from_utf8_lossy(origin.as_bytes()).chars().take(128).collect() };
+    let refused = || Refusal::OriginNotAllowed {
+        origin: String::from_utf8_lossy(origin.as_bytes())
+            .chars()
+            .take(128)
+            .collect(),
+    };
     match origins {
-        Origins::Public => Ok(Cors { allow_origin: Some(HeaderValue::from_static("*")), varies: false }),
         Origins::Any if origin.as_bytes() == b"null" => Err(refused()),
-        Origins::Any => Ok(Cors { allow_origin: Some(HeaderValue::from_static("*")), varies: false }),
+        Origins::Public | Origins::Any => Ok(Cors {
+            allow_origin: Some(HeaderValue::from_static("*")),
+            varies: false,
+        }),
         Origins::Listed(listed) => {
             let text = origin.to_str().map_err(|_| refused())?;
-            let canonical = config::Origin::parse(text).map_err(|_| refused())?.to_string();
-            let own = plan.trust.names.is_own_origin(arrival.name, &canonical, &arrival.authority);
+            let canonical = config::Origin::parse(text)
+                .map_err(|_| refused())?
+                .to_string();
+            let own = plan
+                .trust
+                .names
+                .is_own_origin(arrival.name, &canonical, &arrival.authority);
             if own || listed.iter().any(|known| **known == *canonical) {
-                return Ok(Cors { allow_origin: Some(origin.clone()), varies: true });
+                return Ok(Cors {
+                    allow_origin: Some(origin.clone()),
+                    varies: true,
+                });
             }
             Err(refused())
         }
@@ -121,7 +170,10 @@ impl Cors {
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         if let Some(origin) = &self.allow_origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSE),
+            );
         }
         if self.varies {
             headers.append(VARY, HeaderValue::from_static("Origin"));

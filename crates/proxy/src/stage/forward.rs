@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::Transport;
-use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use hyper_rustls::HttpsConnector;
@@ -36,7 +39,11 @@ impl Exchange {
         tcp.set_connect_timeout(Some(connect));
         tcp.enforce_http(false);
         let tls = tls.unwrap_or_else(crate::plan::tls::without_roots);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -69,7 +76,11 @@ pub(crate) struct Upstream {
 pub(crate) struct Waited(pub(crate) Duration);
 
 /// Sends and waits for the head of the answer.
-pub(crate) async fn send(site: &Site, outbound: Outbound, waited: &mut Waited) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn send(
+    site: &Site,
+    outbound: Outbound,
+    waited: &mut Waited,
+) -> Result<Response<Body>, Refusal> {
     let upstream = &site.upstream;
     let begun = Instant::now();
     let exchange = upstream.exchange.0.request(outbound.into_request());
@@ -98,21 +109,42 @@ fn failure(error: Error) -> Refusal {
 
 /// Headers that an upstream has no say in (SEC-36).
 const REMOVED: &[&str] = &[
-    "www-authenticate", "alt-svc", "strict-transport-security", "clear-site-data", "service-worker-allowed", "nel", "report-to", "reporting-endpoints",
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id",
+    "www-authenticate",
+    "alt-svc",
+    "strict-transport-security",
+    "clear-site-data",
+    "service-worker-allowed",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
 ];
 const REMOVED_PREFIXES: &[&str] = &["access-control-", "proxy-", "x-auth-"];
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = answer.into_parts();
-    if head.status == StatusCode::UNAUTHORIZED || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+    if head.status == StatusCode::UNAUTHORIZED
+        || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    {
         return Err(Refusal::UpstreamUnauthorized(head.status));
     }
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::UpstreamAnswer("it switches protocols unasked"));
     }
-    let doomed: Vec<HeaderName> = head.headers.keys().filter(|name| is_removed(name.as_str())).cloned().collect();
+    let doomed: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| is_removed(name.as_str()))
+        .cloned()
+        .collect();
     for name in doomed {
         head.headers.remove(name);
     }
@@ -125,19 +157,29 @@ fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Re
 }
 
 fn is_removed(name: &str) -> bool {
-    REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    REMOVED.contains(&name)
+        || REMOVED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 /// A cookie with a Domain would reach other hosts than this one.
 fn drop_foreign_cookies(headers: &mut HeaderMap) {
     let foreign = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        text.split(';').skip(1).any(|attribute| attribute.trim().split('=').next() == Some("domain"))
+        text.split(';')
+            .skip(1)
+            .any(|attribute| attribute.trim().split('=').next() == Some("domain"))
     };
     if !headers.get_all(SET_COOKIE).iter().any(foreign) {
         return;
     }
-    let kept: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().filter(|value| !foreign(value)).cloned().collect();
+    let kept: Vec<HeaderValue> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter(|value| !foreign(value))
+        .cloned()
+        .collect();
     headers.remove(SET_COOKIE);
     for value in kept {
         headers.append(SET_COOKIE, value);
@@ -145,7 +187,11 @@ fn drop_foreign_cookies(headers: &mut HeaderMap) {
 }
 
 /// What an MCP route lets through: JSON, event streams, and nothing. Redirects and pages would run on the gateway's own origin.
-fn protocol_answer(status: StatusCode, headers: &mut HeaderMap, body: Incoming) -> Result<Body, Refusal> {
+fn protocol_answer(
+    status: StatusCode,
+    headers: &mut HeaderMap,
+    body: Incoming,
+) -> Result<Body, Refusal> {
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Err(Refusal::UpstreamAnswer("a redirect on an MCP route"));
     }
@@ -164,10 +210,17 @@ fn protocol_answer(status: StatusCode, headers: &mut HeaderMap, body: Incoming) 
             headers.remove(http::header::CONTENT_ENCODING);
             Body::empty()
         }
-        Kind::Other => return Err(Refusal::UpstreamAnswer("neither JSON nor an event stream on an MCP route")),
+        Kind::Other => {
+            return Err(Refusal::UpstreamAnswer(
+                "neither JSON nor an event stream on an MCP route",
+            ));
+        }
     };
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
     Ok(body)
 }
 
@@ -180,9 +233,16 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn media_type(headers: &HeaderMap) -> Kind {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Kind::Other };
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return Kind::Other;
+    };
     let kind = value.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") || (kind.len() > 5 && kind.to_ascii_lowercase().ends_with("+json")) {
+    if kind.eq_ignore_ascii_case("application/json")
+        || (kind.len() > 5 && kind.to_ascii_lowercase().ends_with("+json"))
+    {
         Kind::Json
     } else if kind.eq_ignore_ascii_case("text/event-stream") {
         Kind::EventStream

@@ -17,15 +17,23 @@ pub(crate) enum Identified {
 }
 
 /// Judges every credential that is there. A bad one is never treated as absent.
-pub(crate) async fn caller(site: &Site, arrival: &Arrival, now: Timestamp) -> Result<Identified, Refusal> {
-    let Some(authentication) = &site.authentication else { return Ok(Identified::Anonymous) };
+pub(crate) async fn caller(
+    site: &Site,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<Identified, Refusal> {
+    let Some(authentication) = &site.authentication else {
+        return Ok(Identified::Anonymous);
+    };
     if let Some(query) = arrival.head.uri.query() {
         credential_free(query, site.transport)?;
     }
-    Ok(match authentication.caller(&arrival.head.headers, now).await? {
-        Some(caller) => Identified::Proven(caller),
-        None => Identified::Anonymous,
-    })
+    Ok(
+        match authentication.caller(&arrival.head.headers, now).await? {
+            Some(caller) => Identified::Proven(caller),
+            None => Identified::Anonymous,
+        },
+    )
 }
 
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).
@@ -53,7 +61,10 @@ fn decoded(name: &str) -> Cow<'_, str> {
     let mut rest = name.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         if let ([high, low, after @ ..], b'%') = (tail, first)
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+            && let (Some(high), Some(low)) = (
+                char::from(*high).to_digit(16),
+                char::from(*low).to_digit(16),
+            )
         {
             bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
             rest = after;
@@ -71,8 +82,16 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, refused_on_mcp: bool, refused_on_http: bool) {
-        assert_eq!(credential_free(query, Transport::Mcp).is_err(), refused_on_mcp, "mcp: {query}");
-        assert_eq!(credential_free(query, Transport::Http).is_err(), refused_on_http, "http: {query}");
+        assert_eq!(
+            credential_free(query, Transport::Mcp).is_err(),
+            refused_on_mcp,
+            "mcp: {query}"
+        );
+        assert_eq!(
+            credential_free(query, Transport::Http).is_err(),
+            refused_on_http,
+            "http: {query}"
+        );
     }
 
     #[test]

@@ -3,11 +3,10 @@
 //! Removing ends before adding begins, on every route and for anonymous callers too (SEC-34), so nothing a client sends can stand where
 //! a header of ours stands.
 
-use std::collections::HashSet;
+pub(crate) mod strip;
 
 use config::{Identity, IdentityHeaders};
-use foldhash::fast::RandomState;
-use http::header::{CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version};
 use identity::IdentityValues;
@@ -34,27 +33,28 @@ impl Outbound {
     }
 }
 
-/// Inbound headers that never pass, for all routes together.
-pub(crate) struct Stripping {
-    exact: HashSet<Box<str>, RandomState>,
-}
-
-/// Names that are removed whatever a route says: proofs, hop-by-hop headers, and every spelling in which somebody else might announce
-/// an address, a host or a client certificate.
-const ALWAYS: &[&str] = &[
-    "authorization", "dpop", "proxy-authorization", "proxy-connection", "proxy-authenticate", "connection", "keep-alive", "te", "trailer",
-    "transfer-encoding", "upgrade", "http2-settings", "expect", "host", "origin", "forwarded", "content-length", "x-real-ip", "true-client-ip",
-    "cf-connecting-ip", "fastly-client-ip", "x-client-ip", "x-cluster-client-ip", "x-original-url", "x-rewrite-url", "x-original-host", "x-host",
-    "x-http-method-override", "x-http-method", "x-method-override", "x-request-id",
+const OAUTH2_PROXY: [(&str, Part); 4] = [
+    ("x-forwarded-user", Part::Subject),
+    ("x-forwarded-email", Part::Email),
+    ("x-forwarded-groups", Part::Groups),
+    ("x-forwarded-preferred-username", Part::Name),
 ];
-const PREFIXES: &[&str] = &["x-auth-", "x-forwarded-", "client-cert", "x-ssl-client-", "x-client-cert"];
-const OAUTH2_PROXY: [(&str, Part); 4] =
-    [("x-forwarded-user", Part::Subject), ("x-forwarded-email", Part::Email), ("x-forwarded-groups", Part::Groups), ("x-forwarded-preferred-username", Part::Name)];
-const AUTHELIA: [(&str, Part); 4] =
-    [("remote-user", Part::Subject), ("remote-email", Part::Email), ("remote-groups", Part::Groups), ("remote-name", Part::Name)];
+const AUTHELIA: [(&str, Part); 4] = [
+    ("remote-user", Part::Subject),
+    ("remote-email", Part::Email),
+    ("remote-groups", Part::Groups),
+    ("remote-name", Part::Name),
+];
 const DEFAULT: [(&str, Part); 9] = [
-    ("x-auth-subject", Part::Subject), ("x-auth-issuer", Part::Issuer), ("x-auth-kind", Part::Kind), ("x-auth-email", Part::Email), ("x-auth-name", Part::Name),
-    ("x-auth-groups", Part::Groups), ("x-auth-scopes", Part::Scopes), ("x-auth-client", Part::Client), ("x-auth-method", Part::Method),
+    ("x-auth-subject", Part::Subject),
+    ("x-auth-issuer", Part::Issuer),
+    ("x-auth-kind", Part::Kind),
+    ("x-auth-email", Part::Email),
+    ("x-auth-name", Part::Name),
+    ("x-auth-groups", Part::Groups),
+    ("x-auth-scopes", Part::Scopes),
+    ("x-auth-client", Part::Client),
+    ("x-auth-method", Part::Method),
 ];
 
 /// A part of an identity that a header may carry.
@@ -83,96 +83,127 @@ pub(crate) struct Injection {
 }
 
 impl Injection {
-    pub(crate) fn of(identity: &Identity, limits: &config::Limits, timeouts: &config::Timeouts) -> Self {
+    pub(crate) fn of(
+        identity: &Identity,
+        limits: &config::Limits,
+        timeouts: &config::Timeouts,
+    ) -> Self {
         let parts: Vec<(&str, Part)> = match &identity.headers {
             IdentityHeaders::Default => DEFAULT.to_vec(),
             IdentityHeaders::Oauth2Proxy => OAUTH2_PROXY.to_vec(),
             IdentityHeaders::Authelia => AUTHELIA.to_vec(),
             IdentityHeaders::None => Vec::new(),
-            IdentityHeaders::Map(map) => map.iter().enumerate().map(|(i, (header, _))| (&**header, Part::Extra(i))).collect(),
+            IdentityHeaders::Map(map) => map
+                .iter()
+                .enumerate()
+                .map(|(i, (header, _))| (&**header, Part::Extra(i)))
+                .collect(),
         };
-        let headers = parts.into_iter().filter_map(|(name, part)| Some((HeaderName::try_from(name).ok()?, part))).collect();
+        let headers = parts
+            .into_iter()
+            .filter_map(|(name, part)| Some((HeaderName::try_from(name).ok()?, part)))
+            .collect();
         let announces = matches!(identity.headers, IdentityHeaders::Default);
-        Self { headers, announces, body_limit: limits.body_bytes, body_deadline: timeouts.request_body }
-    }
-}
-
-impl Stripping {
-    /// The union over all presets and all routes: a header one route believes may not be sent to another by a caller.
-    pub(crate) fn of(config: &config::Config) -> Self {
-        let mut exact: HashSet<Box<str>, RandomState> = ALWAYS.iter().map(|&name| name.into()).collect();
-        exact.extend(AUTHELIA.iter().map(|&(name, _)| name.into()));
-        for identity in config.routes.iter().map(|route| &route.identity) {
-            exact.extend(identity.strip.iter().map(|name| dashed(name).into_boxed_str()));
-            if let IdentityHeaders::Map(map) = &identity.headers {
-                exact.extend(map.iter().map(|(name, _)| dashed(name).into_boxed_str()));
-            }
+        Self {
+            headers,
+            announces,
+            body_limit: limits.body_bytes,
+            body_deadline: timeouts.request_body,
         }
-        Self { exact }
     }
-
-    /// Whether a header must not pass. Servers differ in which characters they fold together, so every character that is neither letter
-    /// nor digit counts as `-`, and a name with `_` never passes.
-    fn takes(&self, name: &str) -> bool {
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return self.takes_dashed(name);
-        }
-        name.contains('_') || self.takes_dashed(&dashed(name))
-    }
-
-    fn takes_dashed(&self, name: &str) -> bool {
-        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.exact.contains(name)
-    }
-}
-
-fn dashed(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 /// Turns a granted request into the one that the upstream gets.
-pub(crate) fn outbound(site: &Site, plan: &Plan, granted: Granted, arrival: Arrival, id: &HeaderValue) -> Result<Outbound, Refusal> {
-    let Arrival { mut head, body, client, client_header, name, authority, secure } = arrival;
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a permit is good for one request and ends here"
+)]
+pub(crate) fn outbound(
+    site: &Site,
+    plan: &Plan,
+    granted: Granted,
+    arrival: Arrival,
+    id: &HeaderValue,
+) -> Result<Outbound, Refusal> {
+    let Arrival {
+        mut head,
+        body,
+        client,
+        client_header,
+        name,
+        authority,
+        secure,
+    } = arrival;
     let values = granted.caller().map(identity::Caller::values);
-    if values.is_some_and(|values| values.too_large) || granted.caller().is_some_and(identity::Caller::extras_too_large) {
+    if values.is_some_and(|values| values.too_large)
+        || granted
+            .caller()
+            .is_some_and(identity::Caller::extras_too_large)
+    {
         return Err(Refusal::IdentityTooLarge);
     }
     let headers = &mut head.headers;
-    remove_named_by_connection(&plan.stripping, headers)?;
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| plan.stripping.takes(name.as_str())).cloned().collect();
-    for name in &doomed {
-        headers.remove(name);
-    }
+    plan.stripping.strip(headers)?;
     join_cookies(headers);
 
     headers.insert(HOST, site.upstream.host.clone());
     for (name, part) in &site.injection.headers {
-        if let Some(value) = granted.caller().zip(values).and_then(|(caller, values)| value(caller, values, *part)) {
+        if let Some(value) = granted
+            .caller()
+            .zip(values)
+            .and_then(|(caller, values)| value(caller, values, *part))
+        {
             headers.insert(name.clone(), value.clone());
         }
     }
     if granted.caller().is_none() && site.injection.announces {
-        headers.insert(HeaderName::from_static("x-auth-method"), HeaderValue::from_static("anonymous"));
+        headers.insert(
+            HeaderName::from_static("x-auth-method"),
+            HeaderValue::from_static("anonymous"),
+        );
     }
     let client = client_header.or_else(|| HeaderValue::from_str(&client.to_string()).ok());
     if let Some(client) = client {
         headers.insert(X_FORWARDED_FOR, client);
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if secure { "https" } else { "http" }));
-    let known = plan.trust.names.get(name).and_then(|name| name.header.clone());
+    headers.insert(
+        X_FORWARDED_PROTO,
+        HeaderValue::from_static(if secure { "https" } else { "http" }),
+    );
+    let known = plan
+        .trust
+        .names
+        .get(name)
+        .and_then(|name| name.header.clone());
     if let Some(host) = known.or_else(|| HeaderValue::from_str(&authority).ok()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.append(VIA, HeaderValue::from_static(if head.version == Version::HTTP_2 { "2 portcullis" } else { "1.1 portcullis" }));
+    headers.append(
+        VIA,
+        HeaderValue::from_static(if head.version == Version::HTTP_2 {
+            "2 portcullis"
+        } else {
+            "1.1 portcullis"
+        }),
+    );
     headers.insert(X_REQUEST_ID, id.clone());
 
-    let mut request = Request::new(Upload::new(body, site.injection.body_limit, site.injection.body_deadline));
+    let mut request = Request::new(Upload::new(
+        body,
+        site.injection.body_limit,
+        site.injection.body_deadline,
+    ));
     *request.method_mut() = head.method;
     *request.uri_mut() = target(site, &head.uri)?;
     *request.headers_mut() = head.headers;
     Ok(Outbound { request })
 }
 
-fn value<'c>(caller: &'c identity::Caller, values: &'c IdentityValues, part: Part) -> Option<&'c HeaderValue> {
+fn value<'c>(
+    caller: &'c identity::Caller,
+    values: &'c IdentityValues,
+    part: Part,
+) -> Option<&'c HeaderValue> {
     match part {
         Part::Subject => Some(&values.subject),
         Part::Issuer => Some(&values.issuer),
@@ -187,37 +218,17 @@ fn value<'c>(caller: &'c identity::Caller, values: &'c IdentityValues, part: Par
     }
 }
 
-/// `Connection` may name headers that end here (RFC 9110 section 7.6.1), but none that the gateway judges or sets: naming `Mcp-Session-Id`
-/// or `Authorization` there is an attempt to have it vanish between two readers (SEC-33).
-fn remove_named_by_connection(stripping: &Stripping, headers: &mut HeaderMap) -> Result<(), Refusal> {
-    if headers.get(CONNECTION).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive")) {
-        return Ok(());
-    }
-    let mut named = Vec::new();
-    for line in headers.get_all(CONNECTION) {
-        let line = line.to_str().map_err(|_| Refusal::Ambiguous("Connection is not ASCII"))?;
-        named.extend(line.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()));
-    }
-    for name in named {
-        match name.as_str() {
-            "close" | "keep-alive" | "te" | "upgrade" | "http2-settings" => {}
-            judged if judged.starts_with("mcp-") || ["content-type", "content-length", "accept", "cookie", "last-event-id", "via"].contains(&judged) || stripping.takes(judged) => {
-                return Err(Refusal::Ambiguous("Connection names a header that the gateway judges or sets"));
-            }
-            other => {
-                headers.remove(other);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// h2 may send a cookie in crumbs; HTTP/1.1 has one line (RFC 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    let joined = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    let joined = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect::<Vec<_>>()
+        .join(&b"; "[..]);
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(COOKIE, joined);
     }
@@ -239,8 +250,16 @@ fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
         Some(own) => {
             let rest = path.strip_prefix(&*site.path).unwrap_or_default();
             // A slash at the end that only this route's clients write must not become another URL of the upstream.
-            let rest = if rest == "/" && !site.subpaths { "" } else { rest };
-            text.push_str(own.strip_suffix('/').filter(|_| rest.starts_with('/')).unwrap_or(own));
+            let rest = if rest == "/" && !site.subpaths {
+                ""
+            } else {
+                rest
+            };
+            text.push_str(
+                own.strip_suffix('/')
+                    .filter(|_| rest.starts_with('/'))
+                    .unwrap_or(own),
+            );
             if !rest.is_empty() && !rest.starts_with('/') && !own.ends_with('/') {
                 text.push('/'); // the route is `/`, whose prefix took the slash along
             }
@@ -252,6 +271,7 @@ fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
         text.push_str(query);
     }
     let mut parts = upstream.base.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(text).map_err(|_| Refusal::BadPath("not a path"))?);
+    parts.path_and_query =
+        Some(PathAndQuery::try_from(text).map_err(|_| Refusal::BadPath("not a path"))?);
     Uri::from_parts(parts).map_err(|_| Refusal::BadPath("not a path"))
 }

@@ -28,7 +28,11 @@ impl Table {
     pub(crate) fn of(sites: &[Arc<Site>]) -> Self {
         let mut table = Self::default();
         for site in sites {
-            table.by_path.entry(site.path.clone()).or_default().push(Arc::clone(site));
+            table
+                .by_path
+                .entry(site.path.clone())
+                .or_default()
+                .push(Arc::clone(site));
         }
         for sites in table.by_path.values_mut() {
             sites.sort_by_key(|site| site.host.is_none()); // host before none
@@ -43,7 +47,13 @@ impl Table {
             let key = if prefix.is_empty() { "/" } else { prefix };
             let exact = prefix.len() == whole.len();
             let found = self.by_path.get(key).and_then(|sites| {
-                sites.iter().find(|site| (exact || site.subpaths) && site.host.as_ref().is_none_or(|host| host.matches(authority)))
+                sites.iter().find(|site| {
+                    (exact || site.subpaths)
+                        && site
+                            .host
+                            .as_ref()
+                            .is_none_or(|host| host.matches(authority))
+                })
             });
             if found.is_some() || prefix.is_empty() {
                 return found;
@@ -60,7 +70,11 @@ pub(crate) fn find(plan: &Plan, arrival: &Arrival) -> Result<Target, Refusal> {
     if let Some(endpoint) = Endpoint::find(path) {
         return Ok(Target::Own(endpoint));
     }
-    plan.table.find(path, &arrival.authority).cloned().map(Target::Site).ok_or(Refusal::NoRoute)
+    plan.table
+        .find(path, &arrival.authority)
+        .cloned()
+        .map(Target::Site)
+        .ok_or(Refusal::NoRoute)
 }
 
 /// Which methods a route takes (SEC-32), and that GET and DELETE bring no body.
@@ -68,10 +82,14 @@ pub(crate) fn method(site: &Site, arrival: &Arrival) -> Result<(), Refusal> {
     let method = &arrival.head.method;
     match site.transport {
         Transport::Mcp => match *method {
-            Method::POST => Ok(()),
-            Method::GET | Method::DELETE if has_body(arrival) => Err(Refusal::Ambiguous("a body on GET or DELETE")),
-            Method::GET | Method::DELETE => Ok(()),
-            _ => Err(Refusal::MethodNotAllowed { method: method.clone(), allow: "GET, POST, DELETE, OPTIONS" }),
+            Method::GET | Method::DELETE if has_body(arrival) => {
+                Err(Refusal::Ambiguous("a body on GET or DELETE"))
+            }
+            Method::POST | Method::GET | Method::DELETE => Ok(()),
+            _ => Err(Refusal::MethodNotAllowed {
+                method: method.clone(),
+                allow: "GET, POST, DELETE, OPTIONS",
+            }),
         },
         Transport::Http => Ok(()),
     }
@@ -89,8 +107,13 @@ fn unambiguous(path: &str) -> Result<(), Refusal> {
         rest = tail;
         let decoded = match byte {
             b'%' => {
-                let [high, low, after @ ..] = tail else { return Err(Refusal::BadPath("broken escape")) };
-                let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16)) else {
+                let [high, low, after @ ..] = tail else {
+                    return Err(Refusal::BadPath("broken escape"));
+                };
+                let (Some(high), Some(low)) = (
+                    char::from(*high).to_digit(16),
+                    char::from(*low).to_digit(16),
+                ) else {
                     return Err(Refusal::BadPath("broken escape"));
                 };
                 rest = after;
@@ -123,7 +146,11 @@ fn unambiguous(path: &str) -> Result<(), Refusal> {
             _ => others = true,
         }
     }
-    if is_dots(dots, others) { Err(Refusal::BadPath("dot segment")) } else { Ok(()) }
+    if is_dots(dots, others) {
+        Err(Refusal::BadPath("dot segment"))
+    } else {
+        Ok(())
+    }
 }
 
 fn is_dots(dots: u8, others: bool) -> bool {
@@ -141,12 +168,48 @@ mod tests {
 
     #[test]
     fn sec_31_a_path_has_one_reading_or_is_refused() {
-        for good in ["/", "/mcp", "/mcp/", "/a.b/c..d", "/...", "/a;v=1/b", "/%41", "/~x", "/.well-known/x", "/a%20b", "/é"] {
+        for good in [
+            "/",
+            "/mcp",
+            "/mcp/",
+            "/a.b/c..d",
+            "/...",
+            "/a;v=1/b",
+            "/%41",
+            "/~x",
+            "/.well-known/x",
+            "/a%20b",
+            "/é",
+        ] {
             check(good, true);
         }
         for bad in [
-            "//", "/mcp//", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/%2e", "/%2E%2e/x", "/.%2e/x", "/..;/x", "/..;a=b", "/%2e%2e;x/y", "/a%2fb",
-            "/a%2Fb", "/a%5cb", "/a\\b", "/%00", "/%0a", "/%7f", "/%", "/%2", "/%zz", "/a#b", "/a b",
+            "//",
+            "/mcp//",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/../b",
+            "/a/./b",
+            "/a/..",
+            "/%2e",
+            "/%2E%2e/x",
+            "/.%2e/x",
+            "/..;/x",
+            "/..;a=b",
+            "/%2e%2e;x/y",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/%00",
+            "/%0a",
+            "/%7f",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/a#b",
+            "/a b",
         ] {
             check(bad, false);
         }

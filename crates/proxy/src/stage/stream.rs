@@ -28,13 +28,21 @@ use crate::stage::forward::{Kind, media_type};
 const JUDGE_EVERY: Duration = Duration::from_secs(4);
 
 /// Wraps an event stream; every other answer passes untouched.
-pub(crate) fn tend(plan: &Plan, site: &Arc<Site>, caller: Option<&Caller>, answer: Response<Body>) -> Response<Body> {
+pub(crate) fn tend(
+    plan: &Plan,
+    site: &Arc<Site>,
+    caller: Option<&Caller>,
+    answer: Response<Body>,
+) -> Response<Body> {
     if media_type(answer.headers()) != Kind::EventStream {
         return answer;
     }
-    let opaque = answer.headers().contains_key(CONTENT_ENCODING) || answer.headers().contains_key(CONTENT_LENGTH);
+    let opaque = answer.headers().contains_key(CONTENT_ENCODING)
+        || answer.headers().contains_key(CONTENT_LENGTH);
     let (head, body) = answer.into_parts();
-    let Body::Passed(incoming) = body else { return Response::from_parts(head, body) };
+    let Body::Passed(incoming) = body else {
+        return Response::from_parts(head, body);
+    };
     let now = Instant::now();
     let tended = Tended {
         incoming,
@@ -72,7 +80,10 @@ pub(crate) struct Tended {
 }
 
 impl Tended {
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.ending.poll(cx).is_ready() {
             return Poll::Ready(None); // the gateway is going away: a clean end, after which clients resume elsewhere
         }
@@ -104,7 +115,9 @@ impl Tended {
     }
 
     fn may_listen(&mut self, now: Instant) -> bool {
-        let (Some(caller), Some(authentication)) = (&self.caller, &self.site.authentication) else { return true };
+        let (Some(caller), Some(authentication)) = (&self.caller, &self.site.authentication) else {
+            return true;
+        };
         if now < self.judged + JUDGE_EVERY {
             return true;
         }
@@ -116,6 +129,10 @@ impl Tended {
     fn next(&self, now: Instant) -> Instant {
         let comment = self.keepalive.map(|every| self.last + every);
         let judgement = self.caller.as_ref().map(|_| self.judged + JUDGE_EVERY);
-        [comment, judgement].into_iter().flatten().fold(self.ends, Instant::min).max(now + Duration::from_millis(1))
+        [comment, judgement]
+            .into_iter()
+            .flatten()
+            .fold(self.ends, Instant::min)
+            .max(now + Duration::from_millis(1))
     }
 }

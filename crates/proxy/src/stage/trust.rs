@@ -42,7 +42,11 @@ pub(crate) struct Arrival {
 }
 
 /// Reads who is there and whom they ask, or refuses a request that can be read in two ways.
-pub(crate) fn arrival(rules: &Rules, peer: Peer, request: Request<Incoming>) -> Result<Arrival, Refusal> {
+pub(crate) fn arrival(
+    rules: &Rules,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Result<Arrival, Refusal> {
     let (head, body) = request.into_parts();
     form(&head)?;
     let sent = authority(&head)?;
@@ -50,26 +54,51 @@ pub(crate) fn arrival(rules: &Rules, peer: Peer, request: Request<Incoming>) -> 
         return Err(Refusal::Ambiguous("two Authorization lines"));
     }
     let believed = is_trusted(&rules.proxies, peer.address.ip());
-    let forwarded = if believed { Some(Forwarded::read(rules, &peer, &head.headers)?) } else { None };
+    let forwarded = if believed {
+        Some(Forwarded::read(rules, peer, &head.headers)?)
+    } else {
+        None
+    };
     let secure = forwarded.as_ref().is_some_and(|f| f.secure);
     if !secure && !peer.local && !rules.plain_http {
         return Err(Refusal::InsecureTransport); // SEC-38
     }
-    let asked = forwarded.as_ref().and_then(|f| f.host.as_deref()).unwrap_or(sent);
+    let asked = forwarded
+        .as_ref()
+        .and_then(|f| f.host.as_deref())
+        .unwrap_or(sent);
     let Some(name) = rules.names.find(asked) else {
         // Liveness is told to anybody who asks by whatever address: load balancers probe by IP, and it tells nothing else.
         if head.uri.path() == crate::endpoint::HEALTH && head.method != Method::POST {
             let authority = asked.into();
-            return Ok(Arrival { head, body, client: peer.address.ip(), client_header: None, name: usize::MAX, authority, secure });
+            return Ok(Arrival {
+                head,
+                body,
+                client: peer.address.ip(),
+                client_header: None,
+                name: usize::MAX,
+                authority,
+                secure,
+            });
         }
-        return Err(Refusal::Misdirected { authority: asked.chars().take(128).collect() });
+        return Err(Refusal::Misdirected {
+            authority: asked.chars().take(128).collect(),
+        });
     };
     let authority = asked.into();
     let (client, client_header) = match forwarded {
         Some(f) => (f.client, None),
         None => (peer.address.ip(), Some(peer.header.clone())),
     };
-    Ok(Arrival { head, body, client, client_header, name, authority, secure })
+    Ok(Arrival {
+        head,
+        body,
+        client,
+        client_header,
+        name,
+        authority,
+        secure,
+    })
 }
 
 /// The forms of a request target (RFC 9112 section 3.2): origin form and, for one of our hosts, absolute form.
@@ -78,10 +107,17 @@ fn form(head: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::NoTunnel);
     }
     if head.method == Method::TRACE {
-        return Err(Refusal::MethodNotAllowed { method: Method::TRACE, allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" });
+        return Err(Refusal::MethodNotAllowed {
+            method: Method::TRACE,
+            allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        });
     }
     if head.uri.path() == "*" {
-        return if head.method == Method::OPTIONS { Ok(()) } else { Err(Refusal::BadPath("asterisk form")) };
+        return if head.method == Method::OPTIONS {
+            Ok(())
+        } else {
+            Err(Refusal::BadPath("asterisk form"))
+        };
     }
     if !head.uri.path().starts_with('/') {
         return Err(Refusal::BadPath("not a path"));
@@ -92,13 +128,22 @@ fn form(head: &Parts) -> Result<(), Refusal> {
 /// The one authority a request names. Two that differ are two readings (trap 17, R9112, R9113).
 fn authority(head: &Parts) -> Result<&str, Refusal> {
     let mut lines = head.headers.get_all(HOST).iter();
-    let host = lines.next().map(|value| value.to_str().map_err(|_| Refusal::Ambiguous("Host is not ASCII"))).transpose()?;
+    let host = lines
+        .next()
+        .map(|value| {
+            value
+                .to_str()
+                .map_err(|_| Refusal::Ambiguous("Host is not ASCII"))
+        })
+        .transpose()?;
     if lines.next().is_some() {
         return Err(Refusal::Ambiguous("two Host lines"));
     }
     let target = head.uri.authority().map(http::uri::Authority::as_str);
     match (target, host) {
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => Err(Refusal::Ambiguous("target and Host differ")),
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
+            Err(Refusal::Ambiguous("target and Host differ"))
+        }
         (Some(target), None) if head.version == Version::HTTP_2 => plain(target),
         (_, Some(host)) => plain(host),
         (_, None) => Err(Refusal::Ambiguous("no Host")),
@@ -106,7 +151,11 @@ fn authority(head: &Parts) -> Result<&str, Refusal> {
 }
 
 fn plain(authority: &str) -> Result<&str, Refusal> {
-    if authority.contains('@') { Err(Refusal::Ambiguous("user information in the authority")) } else { Ok(authority) }
+    if authority.contains('@') {
+        Err(Refusal::Ambiguous("user information in the authority"))
+    } else {
+        Ok(authority)
+    }
 }
 
 pub(crate) fn is_trusted(proxies: &[IpNet], address: IpAddr) -> bool {
@@ -131,16 +180,33 @@ impl Forwarded {
             let protos = list(headers, &X_FORWARDED_PROTO)?;
             let hosts = list(headers, &X_FORWARDED_HOST)?;
             return Ok(Self {
-                client: walk(&rules.proxies, peer.address.ip(), hops.iter().map(|hop| node(hop))),
-                secure: !protos.is_empty() && protos.iter().all(|proto| proto.eq_ignore_ascii_case("https")),
+                client: walk(
+                    &rules.proxies,
+                    peer.address.ip(),
+                    hops.iter().map(|hop| node(hop)),
+                ),
+                secure: !protos.is_empty()
+                    && protos
+                        .iter()
+                        .all(|proto| proto.eq_ignore_ascii_case("https")),
                 host: hosts.last().map(|host| (*host).into()),
             });
         }
         let elements = list(headers, &FORWARDED)?;
         let last = elements.last().copied().unwrap_or_default();
         Ok(Self {
-            client: walk(&rules.proxies, peer.address.ip(), elements.iter().map(|element| parameter(element, "for").and_then(|value| node(&value)))),
-            secure: !elements.is_empty() && elements.iter().all(|e| parameter(e, "proto").is_none_or(|p| p.eq_ignore_ascii_case("https"))) && parameter(last, "proto").is_some(),
+            client: walk(
+                &rules.proxies,
+                peer.address.ip(),
+                elements
+                    .iter()
+                    .map(|element| parameter(element, "for").and_then(|value| node(&value))),
+            ),
+            secure: !elements.is_empty()
+                && elements
+                    .iter()
+                    .all(|e| parameter(e, "proto").is_none_or(|p| p.eq_ignore_ascii_case("https")))
+                && parameter(last, "proto").is_some(),
             host: parameter(last, "host").map(String::into_boxed_str),
         })
     }
@@ -150,14 +216,24 @@ impl Forwarded {
 fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Vec<&'h str>, Refusal> {
     let mut members = Vec::new();
     for line in headers.get_all(name) {
-        let line = line.to_str().map_err(|_| Refusal::Ambiguous("a forwarding header is not ASCII"))?;
-        members.extend(line.split(',').map(str::trim).filter(|member| !member.is_empty()));
+        let line = line
+            .to_str()
+            .map_err(|_| Refusal::Ambiguous("a forwarding header is not ASCII"))?;
+        members.extend(
+            line.split(',')
+                .map(str::trim)
+                .filter(|member| !member.is_empty()),
+        );
     }
     Ok(members)
 }
 
 /// Right to left: each trusted hop vouches for the one before it. What no one vouches for, or nobody can read, ends the walk.
-fn walk(proxies: &[IpNet], peer: IpAddr, hops: impl DoubleEndedIterator<Item = Option<IpAddr>>) -> IpAddr {
+fn walk(
+    proxies: &[IpNet],
+    peer: IpAddr,
+    hops: impl DoubleEndedIterator<Item = Option<IpAddr>>,
+) -> IpAddr {
     let mut client = peer.to_canonical();
     for hop in hops.rev() {
         if !is_trusted(proxies, client) {
@@ -175,14 +251,19 @@ fn node(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split(']').next()?.parse().ok();
     }
-    text.parse().ok().or_else(|| text.split_once(':').and_then(|(host, port)| port.parse::<u16>().ok().and_then(|_| host.parse().ok())))
+    text.parse().ok().or_else(|| {
+        text.split_once(':')
+            .and_then(|(host, port)| port.parse::<u16>().ok().and_then(|_| host.parse().ok()))
+    })
 }
 
 /// One parameter of a `Forwarded` element, unquoted.
 fn parameter(element: &str, name: &str) -> Option<String> {
     element.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"').to_owned())
+        key.trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim().trim_matches('"').to_owned())
     })
 }
 

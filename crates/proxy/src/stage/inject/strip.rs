@@ -1,0 +1,171 @@
+//! Inbound headers that never reach an upstream (SEC-34): proofs, hop-by-hop headers, and every spelling in which somebody but the gateway
+//! might announce an identity, an address, a host or a client certificate.
+
+use std::collections::HashSet;
+
+use config::IdentityHeaders;
+use foldhash::fast::RandomState;
+use http::header::{CONNECTION, HeaderMap, HeaderName};
+
+use crate::stop::Refusal;
+
+/// Inbound headers that never pass, for all routes together.
+pub(crate) struct Stripping {
+    exact: HashSet<Box<str>, RandomState>,
+}
+
+/// Names that are removed whatever a route says: proofs, hop-by-hop headers, and every spelling in which somebody else might announce
+/// an address, a host or a client certificate.
+const ALWAYS: &[&str] = &[
+    "authorization",
+    "dpop",
+    "proxy-authorization",
+    "proxy-connection",
+    "proxy-authenticate",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "expect",
+    "host",
+    "origin",
+    "forwarded",
+    "content-length",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-host",
+    "x-host",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-request-id",
+];
+const PREFIXES: &[&str] = &[
+    "x-auth-",
+    "x-forwarded-",
+    "client-cert",
+    "x-ssl-client-",
+    "x-client-cert",
+];
+impl Stripping {
+    /// The union over all presets and all routes: a header one route believes may not be sent to another by a caller.
+    pub(crate) fn of(config: &config::Config) -> Self {
+        let mut exact: HashSet<Box<str>, RandomState> =
+            ALWAYS.iter().map(|&name| name.into()).collect();
+        exact.extend(super::AUTHELIA.iter().map(|&(name, _)| name.into()));
+        for identity in config.routes.iter().map(|route| &route.identity) {
+            exact.extend(
+                identity
+                    .strip
+                    .iter()
+                    .map(|name| dashed(name).into_boxed_str()),
+            );
+            if let IdentityHeaders::Map(map) = &identity.headers {
+                exact.extend(map.iter().map(|(name, _)| dashed(name).into_boxed_str()));
+            }
+        }
+        Self { exact }
+    }
+
+    /// Removes everything that must not pass, and what `Connection` names.
+    pub(super) fn strip(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        remove_named_by_connection(self, headers)?;
+        let doomed: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.takes(name.as_str()))
+            .cloned()
+            .collect();
+        for name in &doomed {
+            headers.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Whether a header must not pass. Servers differ in which characters they fold together, so every character that is neither letter
+    /// nor digit counts as `-`, and a name with `_` never passes.
+    fn takes(&self, name: &str) -> bool {
+        if name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return self.takes_dashed(name);
+        }
+        name.contains('_') || self.takes_dashed(&dashed(name))
+    }
+
+    fn takes_dashed(&self, name: &str) -> bool {
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.exact.contains(name)
+    }
+}
+
+fn dashed(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+/// `Connection` may name headers that end here (RFC 9110 section 7.6.1), but none that the gateway judges or sets: naming `Mcp-Session-Id`
+/// or `Authorization` there is an attempt to have it vanish between two readers (SEC-33).
+fn remove_named_by_connection(
+    stripping: &Stripping,
+    headers: &mut HeaderMap,
+) -> Result<(), Refusal> {
+    if headers
+        .get(CONNECTION)
+        .is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
+    {
+        return Ok(());
+    }
+    let mut named = Vec::new();
+    for line in headers.get_all(CONNECTION) {
+        let line = line
+            .to_str()
+            .map_err(|_| Refusal::Ambiguous("Connection is not ASCII"))?;
+        named.extend(
+            line.split(',')
+                .map(|name| name.trim().to_ascii_lowercase())
+                .filter(|name| !name.is_empty()),
+        );
+    }
+    for name in named {
+        match name.as_str() {
+            "close" | "keep-alive" | "te" | "upgrade" | "http2-settings" => {}
+            judged
+                if judged.starts_with("mcp-")
+                    || [
+                        "content-type",
+                        "content-length",
+                        "accept",
+                        "cookie",
+                        "last-event-id",
+                        "via",
+                    ]
+                    .contains(&judged)
+                    || stripping.takes(judged) =>
+            {
+                return Err(Refusal::Ambiguous(
+                    "Connection names a header that the gateway judges or sets",
+                ));
+            }
+            other => {
+                headers.remove(other);
+            }
+        }
+    }
+    Ok(())
+}
