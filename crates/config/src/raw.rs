@@ -40,6 +40,7 @@ pub(crate) struct File {
     /// Who may vouch for a caller: names of yours, each with exactly one kind.
     pub(crate) authenticators: Option<Table<Block<Authenticator>>>,
     /// What is served, and from where. At least one.
+    #[schemars(required)]
     pub(crate) routes: Option<List<Block<Route>>>,
 }
 
@@ -133,6 +134,7 @@ pub(crate) struct Authenticator {
 #[schemars(deny_unknown_fields)]
 pub(crate) struct Jwt {
     /// Compared with `iss` byte for byte; a trailing slash counts.
+    #[schemars(required)]
     pub(crate) issuer: Option<Text<Issuer>>,
     /// Further exact issuer strings of the same provider (Entra: v1 and v2).
     pub(crate) issuers: Option<List<Text<Issuer>>>,
@@ -197,12 +199,14 @@ pub(crate) struct Route {
     /// Serve this route only under this host name; `*.example.com` stands for one label.
     pub(crate) host: Option<Text<HostPattern>>,
     /// What clients ask for. Replaced by the upstream's path, if that has one.
+    #[schemars(required)]
     pub(crate) path: Option<Text<RoutePath>>,
     /// Whether paths below belong to the route too. Default false for mcp; always so for http.
     pub(crate) subpaths: Option<Text<bool>>,
     /// The URL that clients know this route by. Default: `public_url` (or the route's host) and path.
     pub(crate) resource: Option<Text<Resource>>,
     /// Where requests go: http or https. Without a path the request keeps its own.
+    #[schemars(required)]
     pub(crate) upstream: Option<Text<Upstream>>,
     /// mcp (default): Streamable HTTP. http: any web application.
     pub(crate) transport: Option<Text<Transport>>,

@@ -173,6 +173,20 @@ mod tests {
     }
 
     #[test]
+    fn what_has_to_be_there_is_required() {
+        let schema = schema();
+        let required = |pointer: &str| schema.pointer(&format!("{pointer}/required")).cloned();
+        assert_eq!(required(""), Some(json!(["routes"])));
+        assert_eq!(
+            required("/properties/routes/items"),
+            Some(json!(["path", "upstream"]))
+        );
+        let jwks = "/properties/authenticators/additionalProperties/properties/jwks";
+        assert_eq!(required(jwks), Some(json!(["issuer"])));
+        assert_eq!(required("/properties/server"), None);
+    }
+
+    #[test]
     fn only_sections_may_be_empty() {
         let text = schema().to_string();
         assert!(text.contains(r#""type":["object","null"]"#));

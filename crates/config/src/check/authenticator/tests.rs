@@ -131,7 +131,7 @@ fn sec_19_keys_come_over_https_or_loopback() {
 }
 
 #[test]
-fn key_files_and_certificates_are_looked_at() {
+fn sec_20_key_files_and_certificates_are_looked_at() {
     let text = with(&jwks("jwks_file: /keys.json, ca: /ca.pem"));
     let files = |keys: &str, ca: &str| {
         Fixed::default()
@@ -264,6 +264,17 @@ fn sec_13_token_types() {
 }
 
 #[test]
+fn sec_4_email_is_trusted_only_when_said() {
+    assert!(!jwt("").trust_email);
+    assert!(jwt("trust_email: true").trust_email);
+    field(
+        "trust_email: yes",
+        "trust_email",
+        "`yes` is neither true nor false",
+    );
+}
+
+#[test]
 fn further_fields() {
     let settings = jwt(
         "issuers: ['https://old.example'], audience_claim: client_id, audiences: [c], start: lazy, trust_email: true, max_stale: 0s",
@@ -282,11 +293,6 @@ fn further_fields() {
         "issuers: ['https://login.example.com/']",
         "issuers",
         "names the issuer itself",
-    );
-    field(
-        "trust_email: yes",
-        "trust_email",
-        "`yes` is neither true nor false",
     );
     field("claims: { scopes: [] }", "claims.scopes", "names no claim");
     field("claims: { subject: '' }", "claims.subject", "`` is empty");
