@@ -24,7 +24,12 @@ async fn aud_2_s3_35_s4_3_without_a_word_the_audience_is_the_route() {
         format!("{own} https://x.example"),
         format!("{own}?x"),
     ] {
-        bad_token(&world, world.idp.token().audience(&foreign), "audience_mismatch").await;
+        bad_token(
+            &world,
+            world.idp.token().audience(&foreign),
+            "audience_mismatch",
+        )
+        .await;
     }
 }
 
@@ -59,7 +64,9 @@ async fn x19_audiences_of_a_route_count_instead_of_its_url_and_whole() {
         bad_token(&world, with(foreign), "audience_mismatch").await;
     }
     bad_token(&world, world.token(), "audience_mismatch").await;
-    let document = world.client().get("/.well-known/oauth-protected-resource/mcp");
+    let document = world
+        .client()
+        .get("/.well-known/oauth-protected-resource/mcp");
     let document = document.send().await.json();
     assert_eq!(document["resource"], world.gateway.url("/mcp"));
 }

@@ -2,5 +2,9 @@
 //! output, exit codes. `tidy` and `ledger` are about this repository itself.
 
 mod audiences;
+mod identity_headers;
+mod keys;
+mod providers;
 mod setting;
+mod start;
 mod tokens;
