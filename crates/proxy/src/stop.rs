@@ -186,3 +186,6 @@ fn public(
         challenge,
     }
 }
+
+#[cfg(test)]
+mod tests;

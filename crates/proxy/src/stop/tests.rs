@@ -1,0 +1,150 @@
+use identity::Failure;
+
+use super::*;
+
+/// One of each. The matches below do not compile when a variant is missing there, and `position` then fails when it is missing here.
+fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::MissingCredentials,
+        Refusal::InsufficientScope {
+            held: "mcp".into(),
+            needed: "mcp mcp:call".into(),
+        },
+        Refusal::TokenInQuery {
+            parameter: "access_token",
+        },
+        Refusal::Ambiguous("two Host lines"),
+        Refusal::BadPath("dot segment"),
+        Refusal::Misdirected {
+            authority: "evil.example".into(),
+        },
+        Refusal::NoRoute,
+        Refusal::MethodNotAllowed {
+            method: Method::PUT,
+            allow: "GET",
+        },
+        Refusal::NoTunnel,
+        Refusal::OriginNotAllowed {
+            origin: "https://evil.example".into(),
+        },
+        Refusal::ServiceWorker,
+        Refusal::InsecureTransport,
+        Refusal::IdentityTooLarge,
+        Refusal::BodyTooLarge { limit: 4 },
+        Refusal::BodyTimeout(Duration::from_secs(30)),
+        Refusal::BodyBroken,
+        Refusal::UpstreamUnreachable("connection refused".into()),
+        Refusal::UpstreamLate(Duration::from_secs(300)),
+        Refusal::UpstreamUnauthorized(StatusCode::UNAUTHORIZED),
+        Refusal::UpstreamAnswer("a redirect on an MCP route"),
+    ]
+}
+
+fn position(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::MissingCredentials => 0,
+        Refusal::InsufficientScope { .. } => 1,
+        Refusal::TokenInQuery { .. } => 2,
+        Refusal::Ambiguous(_) => 3,
+        Refusal::BadPath(_) => 4,
+        Refusal::Misdirected { .. } => 5,
+        Refusal::NoRoute => 6,
+        Refusal::MethodNotAllowed { .. } => 7,
+        Refusal::NoTunnel => 8,
+        Refusal::OriginNotAllowed { .. } => 9,
+        Refusal::ServiceWorker => 10,
+        Refusal::InsecureTransport => 11,
+        Refusal::IdentityTooLarge => 12,
+        Refusal::BodyTooLarge { .. } => 13,
+        Refusal::BodyTimeout(_) => 14,
+        Refusal::BodyBroken => 15,
+        Refusal::UpstreamUnreachable(_) => 16,
+        Refusal::UpstreamLate(_) => 17,
+        Refusal::UpstreamUnauthorized(_) => 18,
+        Refusal::UpstreamAnswer(_) => 19,
+        Refusal::Unproven(_) => 20,
+    }
+}
+
+fn failures() -> Vec<Failure> {
+    let some = || Box::from("x");
+    vec![
+        Failure::MalformedCredentials("two lines"),
+        Failure::NotAJwt("one part"),
+        Failure::MalformedToken(some()),
+        Failure::AlgorithmNotAllowed {
+            found: some(),
+            allowed: some(),
+        },
+        Failure::TokenTypeNotAllowed(some()),
+        Failure::CriticalHeader,
+        Failure::UnknownKey(some()),
+        Failure::InvalidSignature(""),
+        Failure::Expired { late: 31 },
+        Failure::NotYetValid {
+            claim: "nbf",
+            early: 60,
+        },
+        Failure::MissingExpiry,
+        Failure::LifetimeTooLong(some()),
+        Failure::IssuerMismatch {
+            expected: some(),
+            found: some(),
+        },
+        Failure::AudienceMismatch {
+            expected: some(),
+            found: some(),
+        },
+        Failure::MissingSubject,
+        Failure::ProofRequired,
+        Failure::JwksUnreachable {
+            authenticator: some(),
+        },
+    ]
+}
+
+#[test]
+fn err_1_err_3_err_6_the_refusal_table_is_what_was_reviewed() {
+    let mut all = refusals();
+    for (i, refusal) in all.iter().enumerate() {
+        assert_eq!(position(refusal), i, "{refusal}");
+    }
+    assert_eq!(
+        all.len(),
+        position(&Refusal::Unproven(Failure::MissingExpiry))
+    );
+    all.extend(failures().into_iter().map(Refusal::Unproven));
+    let table: String = all.iter().map(row).collect();
+    insta::assert_snapshot!(table);
+}
+
+fn row(refusal: &Refusal) -> String {
+    let public = refusal.public();
+    let challenge = match public.challenge {
+        Challenge::None => "-".to_owned(),
+        Challenge::Plain => "Bearer".to_owned(),
+        Challenge::Error(error) => format!("Bearer error={}", error.as_str()),
+    };
+    let retry = refusal.retry_after().map_or_else(String::new, |after| {
+        format!(" retry-after={}", after.as_secs())
+    });
+    format!(
+        "{} {:<24} {challenge}{retry} · {}\n",
+        public.status.as_u16(),
+        public.reason,
+        public.description
+    )
+}
+
+#[test]
+fn x23_what_the_caller_is_told_names_no_value() {
+    for refusal in failures().into_iter().map(Refusal::Unproven) {
+        let told = refusal.public().description;
+        assert!(
+            told == "Token expired"
+                || told == "the credential was not accepted"
+                || told == "the credential cannot be checked at the moment",
+            "{told}"
+        );
+    }
+}
