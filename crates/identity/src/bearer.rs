@@ -80,6 +80,15 @@ mod tests {
     }
 
     #[test]
+    fn t_o20_t_o21_the_name_of_the_header_is_read_in_any_case() {
+        for name in ["Authorization", "authorization", "AUTHORIZATION"] {
+            let name: http::HeaderName = name.parse().unwrap();
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("Bearer abc"))]);
+            assert_eq!(token(&headers), Ok(Some("abc")));
+        }
+    }
+
+    #[test]
     fn err_8_the_scheme_is_read_in_any_case() {
         check(b"Bearer abc", Ok("abc"));
         check(b"bearer abc", Ok("abc"));

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use url::Url;
 
 use crate::back_channel::{self, BackChannel, FetchError, Reach};
+use crate::failure::cut;
 use crate::keys::{MAX_BYTES, Source, Unreachable};
 use crate::provider::{Provider, differ_by_one_slash_at_most};
 
@@ -29,6 +30,7 @@ const DOCUMENT_HINTS: &[&str] = &[
 const KEYS_HINTS: &[&str] = &[
     "does the URL answer 200 with a JWK set: {\"keys\":[…]}?",
     "can this machine reach it: name resolution, firewall, `proxy`, `ca`?",
+    "keys on a private host that is not the issuer's are fetched only by `jwks` with `jwks_uri`",
 ];
 const ISSUER_HINTS: &[&str] = &[
     "set `issuer` to the string in the document's `issuer` member; only one closing slash may differ",
@@ -239,7 +241,8 @@ fn unreachable(
     Unreachable {
         deed,
         url: url.to_owned(),
-        cause,
+        // it may quote the provider
+        cause: cut(cause, 500),
         hints,
     }
 }

@@ -139,8 +139,9 @@ impl Failure {
         }
     }
 
-    pub(crate) fn malformed(what: impl Into<Box<str>>) -> Self {
-        Self::MalformedToken(what.into())
+    /// What is malformed may be quoted in `what`, so it is cut.
+    pub(crate) fn malformed(what: impl Into<String>) -> Self {
+        Self::MalformedToken(cut(what.into(), 2 * EXCERPT_CHARS).into())
     }
 
     /// Expired at `now`, `leeway` after `exp` (RFC 7519 section 4.1.4: on or after that moment it must not be taken).
@@ -166,6 +167,15 @@ pub(crate) fn excerpt(text: &str) -> Box<str> {
     format!("{head:?}{more}").into()
 }
 
+/// Text that quotes somebody, escaped already, at a bearable length.
+pub(crate) fn cut(mut text: String, chars: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(chars) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +185,17 @@ mod tests {
         assert_eq!(&*excerpt("a\nb"), r#""a\nb""#);
         let long = excerpt(&"é".repeat(500));
         assert_eq!(long.chars().count(), EXCERPT_CHARS + 3, "{long}");
+    }
+
+    #[test]
+    fn what_is_malformed_is_quoted_at_a_bearable_length() {
+        let failure = Failure::malformed("é".repeat(5000));
+        assert_eq!(
+            failure.to_string().chars().count(),
+            "malformed token: ".len() + 241
+        );
+        assert_eq!(cut("abc".into(), 3), "abc");
+        assert_eq!(cut("abcd".into(), 3), "abc…");
     }
 
     #[test]

@@ -8,10 +8,13 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Done, KeySet, Keys};
+use crate::failure::cut;
 
 /// First pause after a failed fetch; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A fetch that takes its whole time, and one more.
+const LEAST_STALE: Duration = Duration::from_secs(12);
 
 /// Where a key set comes from. Each fetch has a deadline of its own.
 pub(crate) trait Source: Send + 'static {
@@ -47,6 +50,13 @@ pub(crate) struct Pace {
     pub(crate) max_stale: Duration,
 }
 
+impl Pace {
+    /// How long a set may serve. Even `max_stale: 0s` leaves time for the fetch that is to replace it.
+    fn longest(self) -> Duration {
+        self.cache + self.max_stale.max(LEAST_STALE)
+    }
+}
+
 /// Keeps `keys` fresh until the task is aborted. What the first fetch came to is told to `first`.
 pub(crate) async fn keep<S: Source>(
     name: Box<str>,
@@ -55,6 +65,7 @@ pub(crate) async fn keep<S: Source>(
     pace: Pace,
     first: oneshot::Sender<Result<(), Unreachable>>,
 ) {
+    let _end = End(Arc::clone(&keys));
     let mut first = Some(first);
     let mut state = State {
         next: Instant::now(),
@@ -63,9 +74,7 @@ pub(crate) async fn keep<S: Source>(
         failing: false,
     };
     loop {
-        let too_old = state
-            .fetched
-            .map(|fetched| fetched + pace.cache + pace.max_stale);
+        let too_old = state.fetched.map(|fetched| fetched + pace.longest());
         let scheduled = tokio::select! {
             biased;
             () = until(too_old) => {
@@ -94,6 +103,15 @@ pub(crate) async fn keep<S: Source>(
             // a lazy start does not wait for it
             let _ = first.send(outcome);
         }
+    }
+}
+
+/// Without the task nobody would notice that keys are withdrawn or too old: they end with it, however it ends.
+struct End(Arc<Keys>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.install(None);
     }
 }
 
@@ -132,7 +150,7 @@ async fn attempt<S: Source>(name: &str, keys: &Keys, source: &mut S) -> Result<(
     let unusable = |cause: String| Unreachable {
         deed: "unusable JWKS",
         url: source.place(),
-        cause,
+        cause: cut(cause, 500),
         hints: &["the document must be a JWK set, {\"keys\":[…]}, with a key for signatures"],
     };
     let set = KeySet::read(&document, previous.as_deref()).map_err(unusable)?;

@@ -196,6 +196,38 @@ async fn s4_17_who_asks_during_a_scheduled_fetch_gets_one_that_began_later() {
     assert_eq!(world.script.asked(), [0, 900, 902]);
 }
 
+/// Somebody asks in the very moment in which a scheduled fetch is due, his alarm set before or after that of the task.
+async fn asked_when_due(alarm_first: bool) -> Vec<u64> {
+    let due = Instant::now() + PACE.cache;
+    let world = Arc::new(std::sync::OnceLock::<World>::new());
+    let ask = {
+        let world = Arc::clone(&world);
+        async move {
+            tokio::time::sleep_until(due).await;
+            world.get().unwrap().keys.refetch().await
+        }
+    };
+    let asking = if alarm_first {
+        let asking = tokio::spawn(ask);
+        tokio::task::yield_now().await;
+        assert!(world.set(World::new(PACE).await).is_ok());
+        asking
+    } else {
+        assert!(world.set(World::new(PACE).await).is_ok());
+        tokio::spawn(ask)
+    };
+    assert_eq!(asking.await.unwrap(), Refetch::Done);
+    pass(SECOND).await;
+    world.get().unwrap().script.asked()
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_17_who_asks_right_before_a_scheduled_fetch_is_served_by_it() {
+    // one of the two comes first; who comes second gets a fetch of his own
+    let both = [asked_when_due(true).await, asked_when_due(false).await];
+    assert!(both.contains(&vec![0, 900]), "{both:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn s4_17_a_rotated_key_is_there_after_the_forced_fetch() {
     let world = World::new(PACE).await;
@@ -231,6 +263,27 @@ async fn sec_19_stale_keys_serve_for_cache_and_max_stale_and_no_longer() {
     world.script.publish(&[TestKey::es256().jwk("k3")]);
     pass(Duration::from_secs(31)).await;
     assert!(world.has("k3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_19_max_stale_of_zero_leaves_time_for_the_fetch_and_no_more() {
+    let pace = Pace {
+        max_stale: Duration::ZERO,
+        ..PACE
+    };
+    let world = World::new(pace).await;
+    world.script.tell(|told| told.takes = SECOND * 4);
+    for _ in 0..1000 {
+        pass(SECOND).await;
+        assert!(world.has("k1"), "{:?}", world.keys.age());
+    }
+    assert_eq!(world.script.asked(), [0, 900]);
+    world.script.go_down();
+    // fetched at 904
+    pass(Duration::from_secs(904 + 900 + 11 - 1000)).await;
+    assert!(world.has("k1"));
+    pass(Duration::from_secs(6)).await;
+    assert!(world.keys.current().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,6 +347,8 @@ async fn nothing_is_fetched_after_the_task_ended() {
     world.task.abort();
     pass(Duration::from_secs(2000)).await;
     assert_eq!(world.script.asked(), [0]);
+    // nobody would notice that they are withdrawn
+    assert!(world.keys.current().is_none());
     // and who asks then is told so in time
     assert_eq!(world.keys.refetch().await, Refetch::Failed);
 }

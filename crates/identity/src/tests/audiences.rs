@@ -20,7 +20,7 @@ async fn reason(route: &RouteAuthenticator, token: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn aud_2_a_token_for_somebody_else_is_refused() {
+async fn t_j5_t_o5_aud_2_a_token_for_somebody_else_is_refused() {
     let world = World::new().await;
     check(&world, RESOURCE, "ok").await;
     check(&world, "https://other.example/mcp", "audience_mismatch").await;
@@ -78,6 +78,18 @@ async fn sec_10_only_the_own_resource_is_compared_ignoring_one_slash() {
 }
 
 #[tokio::test]
+async fn aud_8_trap_2_a_resource_without_a_path_is_the_same_with_a_slash() {
+    let world = World::new().await;
+    for own in ["https://mcp.example", "https://mcp.example/"] {
+        let route = world.all.for_route(&[0], &[], &[own.into()], &[]);
+        for aud in ["https://mcp.example", "https://mcp.example/"] {
+            let token = world.token().claim("aud", aud).sign();
+            assert_eq!(reason(&route, &token).await, "ok", "{own} {aud}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn sec_10_the_own_resource_may_be_listed_beside_others() {
     let world = World::new().await;
     let listed = ["api://tools".into(), RESOURCE.into()];
@@ -110,7 +122,7 @@ async fn aud_7_a_token_for_one_route_is_refused_at_another_also_when_it_is_remem
 }
 
 #[tokio::test]
-async fn s4_26_the_log_has_both_sides_of_a_mismatch() {
+async fn s3_45_s4_26_the_log_has_both_sides_of_a_mismatch() {
     let world = World::new().await;
     let token = world.token().claim("aud", "api://x").sign();
     let text = world.ask(&token).await.unwrap_err().to_string();

@@ -59,7 +59,7 @@ async fn t_j7_five_parts_are_named_as_encrypted() {
 }
 
 #[tokio::test]
-async fn s4_16_an_opaque_token_is_told_with_a_way_out() {
+async fn s4_16_s4_23_an_opaque_token_is_told_with_a_way_out() {
     let world = World::new().await;
     let text = world.ask("opaque").await.unwrap_err().to_string();
     assert!(
@@ -128,7 +128,7 @@ async fn r7519_duplicate_claims_are_refused_though_the_signature_is_good() {
 }
 
 #[tokio::test]
-async fn s3_44_a_changed_byte_breaks_the_signature() {
+async fn s4_10_s3_44_a_changed_byte_breaks_the_signature() {
     for key in [TestKey::es256(), TestKey::ed25519(), TestKey::rsa()] {
         let world = World::with(key, |jwt| jwt.algorithms.push(config::Algorithm::EdDsa)).await;
         let good = world.token().sign();

@@ -56,7 +56,7 @@ pub(super) async fn reason(route: &RouteAuthenticator, token: &str) -> &'static 
 }
 
 #[tokio::test]
-async fn s4_4_discovery_is_one_get_and_leads_to_the_keys() {
+async fn s4_4_s4_6_discovery_is_one_get_and_leads_to_the_keys() {
     let idp = idp().await;
     let all = start(idp.issuer()).await.unwrap();
     assert_eq!((idp.fetches(DOCUMENT), idp.fetches("/jwks")), (1, 1));

@@ -17,7 +17,7 @@ async fn check(world: &World, claim: &str, value: impl Into<Value>, expected: &s
 }
 
 #[tokio::test]
-async fn t_j1_a_good_token_is_taken() {
+async fn t_j1_t_o1_a_good_token_is_taken() {
     let world = World::new().await;
     let caller = world.ask(&world.token().sign()).await.unwrap();
     assert_eq!(caller.subject(), "ada");
