@@ -276,7 +276,7 @@ impl Closing {
         }
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %self.method, path = %shown(&self.path),
-            subject = %self.caller.as_ref().map(Caller::subject).unwrap_or_default(), duration = ?whole, reference = ?self.id, "request ended"
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), duration = ?whole, reference = ?self.id, "request ended"
         );
     }
 }
