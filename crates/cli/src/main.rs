@@ -22,7 +22,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     name = "portcullis",
     version,
-    about,
     propagate_version = true,
     arg_required_else_help = true
 )]

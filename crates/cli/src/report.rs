@@ -7,6 +7,15 @@ use config::Problems;
 
 use crate::End;
 
+/// Writes what was asked for to stdout. A reader that has seen enough and left (`| head`) is no failure.
+pub(crate) fn output(text: &str) -> End {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => failure(&error),
+        Ok(()) | Err(_) => End::Good,
+    }
+}
+
 /// A file that cannot be read is a fault of the command line.
 pub(crate) fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> End {
     say(
