@@ -2,9 +2,20 @@
 //! output, exit codes. `tidy` and `ledger` are about this repository itself.
 
 mod audiences;
+mod challenges;
+mod commands;
+mod configuration;
+mod cors;
+mod forwarded;
+mod forwarding;
+mod hosts_and_paths;
 mod identity_headers;
 mod keys;
+mod logs;
+mod protected_resource;
 mod providers;
 mod setting;
+mod sidecar;
 mod start;
+mod support;
 mod tokens;
