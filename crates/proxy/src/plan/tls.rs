@@ -15,11 +15,6 @@ pub(crate) fn with_roots() -> ClientConfig {
     client(roots)
 }
 
-/// For plans without a single https upstream: loading hundreds of roots would cost memory for nothing.
-pub(crate) fn without_roots() -> ClientConfig {
-    client(RootCertStore::empty())
-}
-
 fn client(roots: RootCertStore) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)

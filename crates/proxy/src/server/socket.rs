@@ -67,7 +67,7 @@ impl Socket {
     pub(crate) async fn linger(mut self) {
         let discard = async {
             self.tcp.shutdown().await?;
-            let mut sink = [0; 4096];
+            let mut sink = vec![0; 4096]; // not an array: it would be part of every connection's memory
             let mut left = LINGER_BYTES;
             while left > 0 {
                 match self.tcp.read(&mut sink).await? {

@@ -6,15 +6,17 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use config::Transport;
 use http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode, Uri};
+use http::{Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client, Error, connect::HttpConnector};
+use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::{Body, Cut, Upload};
@@ -23,8 +25,12 @@ use crate::stage::inject::Outbound;
 use crate::stop::Refusal;
 
 /// The pool towards all upstreams. The one place that knows which HTTP client is used.
-#[derive(Clone)]
-pub(crate) struct Exchange(Client<HttpsConnector<HttpConnector>, Upload>);
+///
+/// Plans without an https upstream have a client without TLS, whose connections are smaller.
+pub(crate) enum Exchange {
+    Plain(Client<HttpConnector, Upload>),
+    Tls(Client<HttpsConnector<HttpConnector>, Upload>),
+}
 
 /// Shorter than the 5 s after which popular servers drop an idle connection, so that a request rarely meets one that is going away.
 const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -37,23 +43,25 @@ impl Exchange {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(connect));
-        tcp.enforce_http(false);
-        let tls = tls.unwrap_or_else(crate::plan::tls::without_roots);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .http1_max_buf_size(UPSTREAM_HEAD)
-            .http1_ignore_invalid_headers_in_responses(false)
-            .set_host(false)
-            .build(connector);
-        Self(client)
+            .set_host(false);
+        let Some(tls) = tls else { return Self::Plain(builder.build(tcp)) };
+        tcp.enforce_http(false);
+        let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
+        Self::Tls(builder.build(https.https_or_http().enable_http1().wrap_connector(tcp)))
+    }
+
+    fn request(&self, request: http::Request<Upload>) -> ResponseFuture {
+        match self {
+            Self::Plain(client) => client.request(request),
+            Self::Tls(client) => client.request(request),
+        }
     }
 }
 
@@ -83,14 +91,13 @@ pub(crate) async fn send(
 ) -> Result<Response<Body>, Refusal> {
     let upstream = &site.upstream;
     let begun = Instant::now();
-    let exchange = upstream.exchange.0.request(outbound.into_request());
+    let exchange = async {
+        let answer = upstream.exchange.request(outbound.into_request()).await;
+        receive(site, answer.map_err(failure)?).await
+    };
     let answer = tokio::time::timeout(upstream.response_head, exchange).await;
     waited.0 = begun.elapsed();
-    match answer {
-        Err(_) => Err(Refusal::UpstreamLate(upstream.response_head)),
-        Ok(Err(error)) => Err(failure(error)),
-        Ok(Ok(answer)) => receive(site, answer),
-    }
+    answer.unwrap_or(Err(Refusal::UpstreamLate(upstream.response_head)))
 }
 
 /// A body that was cut on our side is the caller's doing, everything else the upstream's.
@@ -129,7 +136,7 @@ const REMOVED: &[&str] = &[
 const REMOVED_PREFIXES: &[&str] = &["access-control-", "proxy-", "x-auth-"];
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Refusal> {
+async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = answer.into_parts();
     if head.status == StatusCode::UNAUTHORIZED
         || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -139,6 +146,7 @@ fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Re
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::UpstreamAnswer("it switches protocols unasked"));
     }
+    head.version = Version::HTTP_11; // ours is the caller's connection's business, whatever the upstream speaks
     let doomed: Vec<HeaderName> = head
         .headers
         .keys()
@@ -151,7 +159,7 @@ fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Re
     drop_foreign_cookies(&mut head.headers);
     let body = match site.transport {
         Transport::Http => Body::Passed(body),
-        Transport::Mcp => protocol_answer(head.status, &mut head.headers, body)?,
+        Transport::Mcp => protocol_answer(head.status, &mut head.headers, body).await?,
     };
     Ok(Response::from_parts(head, body))
 }
@@ -169,7 +177,7 @@ fn drop_foreign_cookies(headers: &mut HeaderMap) {
         let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         text.split(';')
             .skip(1)
-            .any(|attribute| attribute.trim().split('=').next() == Some("domain"))
+            .any(|attribute| attribute.split('=').next().map(str::trim) == Some("domain"))
     };
     if !headers.get_all(SET_COOKIE).iter().any(foreign) {
         return;
@@ -187,10 +195,10 @@ fn drop_foreign_cookies(headers: &mut HeaderMap) {
 }
 
 /// What an MCP route lets through: JSON, event streams, and nothing. Redirects and pages would run on the gateway's own origin.
-fn protocol_answer(
+async fn protocol_answer(
     status: StatusCode,
     headers: &mut HeaderMap,
-    body: Incoming,
+    mut body: Incoming,
 ) -> Result<Body, Refusal> {
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Err(Refusal::UpstreamAnswer("a redirect on an MCP route"));
@@ -203,6 +211,8 @@ fn protocol_answer(
             Body::Passed(body)
         }
         Kind::Other if body.is_end_stream() => Body::empty(),
+        // Servers that write the head of a 202 before they know its body send an empty one in chunks.
+        Kind::Other if status.is_success() && ends_at_once(&mut body).await => Body::empty(),
         // The status of an error tells a client what to do next (404: begin a new session), its page does not.
         Kind::Other if !status.is_success() => {
             headers.remove(CONTENT_TYPE);
@@ -222,6 +232,16 @@ fn protocol_answer(
         HeaderValue::from_static("sandbox; default-src 'none'"),
     );
     Ok(body)
+}
+
+/// Whether a body of unknown length turns out to be none. The caller bounds the time.
+async fn ends_at_once(body: &mut Incoming) -> bool {
+    while let Some(frame) = body.frame().await {
+        if !frame.is_ok_and(|frame| frame.data_ref().is_none_or(Bytes::is_empty)) {
+            return false;
+        }
+    }
+    true
 }
 
 /// What an answer's `Content-Type` says it is.
