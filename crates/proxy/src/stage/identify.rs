@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use config::Transport;
+use http::header::AUTHORIZATION;
 use identity::{Caller, Timestamp};
 
 use crate::plan::Site;
@@ -22,18 +23,20 @@ pub(crate) async fn caller(
     arrival: &Arrival,
     now: Timestamp,
 ) -> Result<Identified, Refusal> {
+    let headers = &arrival.head.headers;
+    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(Refusal::Ambiguous("two Authorization lines")); // ERR-8
+    }
     let Some(authentication) = &site.authentication else {
         return Ok(Identified::Anonymous);
     };
     if let Some(query) = arrival.head.uri.query() {
         credential_free(query, site.transport)?;
     }
-    Ok(
-        match authentication.caller(&arrival.head.headers, now).await? {
-            Some(caller) => Identified::Proven(caller),
-            None => Identified::Anonymous,
-        },
-    )
+    Ok(match authentication.caller(headers, now).await? {
+        Some(caller) => Identified::Proven(caller),
+        None => Identified::Anonymous,
+    })
 }
 
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
@@ -50,9 +50,6 @@ pub(crate) fn arrival(
     let (head, body) = request.into_parts();
     form(&head)?;
     let sent = authority(&head)?;
-    if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
-        return Err(Refusal::Ambiguous("two Authorization lines"));
-    }
     let believed = is_trusted(&rules.proxies, peer.address.ip());
     let forwarded = if believed {
         Some(Forwarded::read(rules, peer, &head.headers)?)
