@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use config::IdentityHeaders;
 use foldhash::fast::RandomState;
-use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::stop::Refusal;
 
@@ -125,10 +125,8 @@ fn remove_named_by_connection(
     stripping: &Stripping,
     headers: &mut HeaderMap,
 ) -> Result<(), Refusal> {
-    if headers
-        .get(CONNECTION)
-        .is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
-    {
+    let harmless = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
+    if headers.get_all(CONNECTION).iter().all(harmless) {
         return Ok(());
     }
     let mut named = Vec::new();
