@@ -25,7 +25,7 @@ use crate::stage::inject::Injection;
 use crate::stage::inject::strip::Stripping;
 use crate::stage::route::Table;
 use crate::stage::trust;
-use names::Names;
+use names::{Name, Names};
 
 /// Everything a request needs to know.
 pub(crate) struct Plan {
@@ -183,7 +183,7 @@ fn site(
                 | IdentityHeaders::Authelia
                 | IdentityHeaders::None => Vec::new(),
             };
-            let own: Vec<Box<str>> = own_resources(route, names);
+            let own: Vec<Box<str>> = own_resources(config, route, names);
             let authentication =
                 authenticators.for_route(&requirement.accept, &requirement.audiences, &own, &extra);
             let scopes = Scopes::parse(&requirement.required_scopes.join(" "))
@@ -228,19 +228,29 @@ fn site(
 }
 
 /// Every resource identifier that is this route: an audience may be any of them, and nothing else (SEC-10, SEC-11).
-fn own_resources(route: &config::Route, names: &Names) -> Vec<Box<str>> {
+fn own_resources(config: &Config, route: &config::Route, names: &Names) -> Vec<Box<str>> {
     if let Some(resource) = &route.resource {
         return vec![resource.clone()];
     }
-    let reachable = |authority: Option<&str>| {
-        route
-            .host
-            .as_ref()
-            .is_none_or(|host| authority.is_some_and(|authority| host.matches(authority)))
+    let takes =
+        |host: &HostPattern, name: &Name| name.authority().is_some_and(|it| host.matches(it));
+    // Under a name that another route of this path has for itself, this one is never reached, and tokens for there are not for here.
+    let taken = |name: &Name| {
+        let others = config
+            .routes
+            .iter()
+            .filter(|other| other.path == route.path);
+        others
+            .filter_map(|other| other.host.as_ref())
+            .any(|host| takes(host, name))
     };
     names
         .iter()
-        .filter(|name| name.own_resource && reachable(name.authority()))
+        .filter(|name| name.own_resource)
+        .filter(|name| match &route.host {
+            Some(host) => takes(host, name),
+            None => !taken(name),
+        })
         .map(|name| join(&name.resource_origin, &route.path).into())
         .collect()
 }
