@@ -10,6 +10,7 @@ use http::{Method, Response, StatusCode};
 
 use crate::body::Body;
 use crate::plan::Plan;
+use crate::stage::cors::OWN_METHODS;
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
 
@@ -62,7 +63,7 @@ impl Endpoint {
             }
             (Self::ProtectedResource | Self::Health, method) => Err(Refusal::MethodNotAllowed {
                 method: method.clone(),
-                allow: "GET, HEAD, OPTIONS",
+                allow: OWN_METHODS,
             }),
         }
     }

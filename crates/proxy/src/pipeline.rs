@@ -39,7 +39,7 @@ async fn walk(
 ) -> Result<Response<Body>, Stop> {
     let arrival = record.arrival(trust::arrival(&plan.trust, peer, request)?); // 400, 403, 421: who is really there, asking whom
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
-    record.cors(cors::judge(target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
+    record.cors(cors::judge(&target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
     let site = match target {
         route::Target::Own(endpoint) => return Ok(endpoint.answer(plan, &arrival)?),
         route::Target::Site(site) => site,

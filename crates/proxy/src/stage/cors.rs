@@ -3,14 +3,16 @@
 //! It stands before authentication, because a preflight carries no credentials, and what it finds goes onto refusals too, because a
 //! page must be able to read the challenge.
 
+use config::Transport;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
     HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Response, StatusCode};
 
 use crate::body::Body;
+use crate::endpoint::Endpoint;
 use crate::plan::Plan;
 use crate::stage::route::Target;
 use crate::stage::trust::Arrival;
@@ -19,8 +21,9 @@ use crate::stop::{Refusal, Stop};
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// Every header an MCP client is known to send from a page.
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, X-Requested-With";
-const ALLOW_METHODS: &str = "GET, POST, DELETE, OPTIONS";
-const ALLOW_ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+pub(crate) const OWN_METHODS: &str = "GET, HEAD, OPTIONS";
+pub(crate) const MCP_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const EXPOSE: &str = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
 
 /// Which origins a target answers to.
@@ -40,18 +43,32 @@ pub(crate) struct Cors {
     varies: bool,
 }
 
+/// How a target deals with browsers.
+pub(crate) struct Manners<'p> {
+    origins: &'p Origins,
+    /// The methods a page is told of.
+    methods: &'static str,
+    /// Whether `OPTIONS` is answered here also when it is no preflight.
+    answers: bool,
+}
+
 impl Target {
-    pub(crate) fn cors<'p>(&self, plan: &'p Plan) -> (&'p Origins, &'static str) {
-        match self {
-            Self::Own(_) => (&Origins::Public, ALLOW_METHODS),
-            Self::Site(site) => (
-                &plan.origins,
-                if site.transport == config::Transport::Mcp {
-                    ALLOW_METHODS
-                } else {
-                    ALLOW_ALL_METHODS
-                },
+    pub(crate) fn cors<'p>(&self, plan: &'p Plan) -> Manners<'p> {
+        let (origins, methods, answers) = match self {
+            Self::Own(endpoint) => (
+                &Origins::Public,
+                OWN_METHODS,
+                *endpoint != Endpoint::Reserved,
             ),
+            Self::Site(site) => match site.transport {
+                Transport::Mcp => (&plan.origins, MCP_METHODS, true),
+                Transport::Http => (&plan.origins, ALL_METHODS, false),
+            },
+        };
+        Manners {
+            origins,
+            methods,
+            answers,
         }
     }
 }
@@ -59,13 +76,9 @@ impl Target {
 /// Checks the origin and answers a preflight.
 ///
 /// The first part of the result belongs onto every later answer, also when the second part ends the request.
-pub(crate) fn judge(
-    (origins, methods): (&Origins, &'static str),
-    plan: &Plan,
-    arrival: &Arrival,
-) -> (Cors, Result<(), Stop>) {
+pub(crate) fn judge(manners: &Manners, plan: &Plan, arrival: &Arrival) -> (Cors, Result<(), Stop>) {
     let headers = &arrival.head.headers;
-    let cors = match allow(origins, plan, arrival) {
+    let cors = match allow(manners.origins, plan, arrival) {
         Ok(cors) => cors,
         Err(refusal) => return (Cors::default(), Err(refusal.into())),
     };
@@ -78,17 +91,17 @@ pub(crate) fn judge(
     let preflight = arrival.head.method == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let asterisk = arrival.head.method == Method::OPTIONS && arrival.head.uri.path() == "*";
-    if !preflight && !asterisk {
+    if !preflight && !(manners.answers && arrival.head.method == Method::OPTIONS) {
         return (cors, Ok(()));
     }
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
+    let into = answer.headers_mut();
+    into.insert(ALLOW, HeaderValue::from_static(manners.methods));
     if preflight {
-        let into = answer.headers_mut();
         into.insert(
             ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static(methods),
+            HeaderValue::from_static(manners.methods),
         );
         into.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(headers));
         into.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

@@ -8,6 +8,7 @@ use http::Method;
 
 use crate::endpoint::Endpoint;
 use crate::plan::{Plan, Site};
+use crate::stage::cors::MCP_METHODS;
 use crate::stage::trust::{Arrival, has_body};
 use crate::stop::Refusal;
 
@@ -88,7 +89,7 @@ pub(crate) fn method(site: &Site, arrival: &Arrival) -> Result<(), Refusal> {
             Method::POST | Method::GET | Method::DELETE => Ok(()),
             _ => Err(Refusal::MethodNotAllowed {
                 method: method.clone(),
-                allow: "GET, POST, DELETE, OPTIONS",
+                allow: MCP_METHODS,
             }),
         },
         Transport::Http => Ok(()),
