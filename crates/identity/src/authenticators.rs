@@ -177,9 +177,9 @@ impl Authenticators {
         own_resources: &[Box<str>],
         extra_claims: &[ClaimPath],
     ) -> RouteAuthenticator {
-        let mut accept = accept.to_vec();
-        accept.sort_unstable();
-        accept.dedup();
+        let mut realm = accept.to_vec();
+        realm.sort_unstable();
+        realm.dedup();
         let accepted = accept
             .iter()
             .filter_map(|index| self.providers.get(*index))
@@ -195,7 +195,7 @@ impl Authenticators {
         RouteAuthenticator {
             all: Arc::clone(self),
             accepted,
-            realm: self.realm(&accept),
+            realm: self.realm(&realm),
             extras: (!extra_claims.is_empty()).then(|| extra_claims.iter().map(place).collect()),
         }
     }
