@@ -24,7 +24,7 @@ from peers import FRESH, MANY, ONE, Peer
 from processes import Service, accepts, free_ports
 from report import table
 from tokens import AUDIENCE, ISSUER, Tokens
-from verdicts import IDLE_MB, READY_MS, STREAMS_MB, Verdicts
+from verdicts import IDLE_MIB, READY_MS, STREAMS_MIB, Verdicts
 
 
 def status(url: str, token: str | None) -> int:
@@ -132,7 +132,7 @@ class Bench:
 
     def show(self) -> None:
         print(f"\nmedians of {self.asked.rounds} rounds, {self.asked.connections} connections, the proxy alone on one core")
-        rows: list[list[object]] = [["proxy", "tokens", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "peak MB"]]
+        rows: list[list[object]] = [["proxy", "tokens", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "peak MiB"]]
         for key in self.measured:
             middle = functools.partial(self.median, key)
             checks = any(name == key[0] and mode != ONE for name, mode in self.measured)
@@ -143,7 +143,7 @@ class Bench:
                 f"{middle('p50_ms'):.2f}",
                 f"{middle('p99_ms'):.2f}",
                 f"{middle('cpu_us'):.1f}" if middle("cpu_us") else "-",
-                f"{middle('peak_mb'):.1f}" if middle("peak_mb") else "-",
+                f"{middle('peak_mib'):.1f}" if middle("peak_mib") else "-",
             ])
         table(rows)
 
@@ -159,19 +159,19 @@ class Bench:
             _, service = footprint.start_to_ready_ms(start, self.admin)
             pid = service.process.pid
             await asyncio.sleep(footprint.SETTLE)
-            idle, idle_peak = load.memory_mb(pid, "VmRSS"), load.memory_mb(pid, "VmHWM")
+            idle, idle_peak = load.memory_mib(pid, "VmRSS"), load.memory_mib(pid, "VmHWM")
             held, peak, heard = await footprint.hold_streams(pid, self.port, origin, self.tokens.one)
             if heard != footprint.STREAMS:
                 raise RuntimeError(f"only {heard} of {footprint.STREAMS} open streams delivered an event")
             self.stop(service, self.port, self.admin)
         verdicts.judge("start to ready, median", statistics.median(times), READY_MS, " ms")
-        verdicts.judge("idle memory", idle, IDLE_MB, " MB")
-        verdicts.judge("idle memory, peak", idle_peak, IDLE_MB, " MB")
-        verdicts.judge(f"{footprint.STREAMS} open streams, more", held - idle, STREAMS_MB, " MB")
-        verdicts.judge(f"{footprint.STREAMS} open streams, more at the peak", peak - idle, STREAMS_MB, " MB")
+        verdicts.judge("idle memory", idle, IDLE_MIB, " MiB")
+        verdicts.judge("idle memory, peak", idle_peak, IDLE_MIB, " MiB")
+        verdicts.judge(f"{footprint.STREAMS} open streams, more", held - idle, STREAMS_MIB, " MiB")
+        verdicts.judge(f"{footprint.STREAMS} open streams, more at the peak", peak - idle, STREAMS_MIB, " MiB")
 
     def results(self) -> dict[str, dict[str, float]]:
-        fields = ("rate", "p50_ms", "p99_ms", "cpu_us", "peak_mb")
+        fields = ("rate", "p50_ms", "p99_ms", "cpu_us", "peak_mib")
         return {", ".join(key): {field: self.median(key, field) for field in fields} for key in self.measured}
 
 

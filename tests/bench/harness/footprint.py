@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import streams
-from load import memory_mb
+from load import memory_mib
 from processes import Service
 
 STREAMS = 1_000
@@ -37,10 +37,10 @@ async def hold_streams(pid: int, port: int, origin: streams.Origin, token: str) 
     """Memory with the streams open, its peak, and how many of them still deliver."""
     opened = await streams.open_streams(port, token, STREAMS)
     await asyncio.sleep(SETTLE)
-    now = memory_mb(pid, "VmRSS")
+    now = memory_mib(pid, "VmRSS")
     origin.tell("still there")
     heard = sum(await asyncio.gather(*(stream.hears("still there") for stream in opened)))
-    peak = memory_mb(pid, "VmHWM")
+    peak = memory_mib(pid, "VmHWM")
     for stream in opened:
         stream.writer.close()
     return now, peak, heard

@@ -48,7 +48,7 @@ class Measured:
     p99_ms: float
     refused: int
     cpu_us: float = 0
-    peak_mb: float = 0
+    peak_mib: float = 0
 
 
 def milliseconds(text: str) -> float:
@@ -95,7 +95,7 @@ def on_cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def memory_mb(pid: int, field: str) -> float:
+def memory_mib(pid: int, field: str) -> float:
     """VmRSS (now) or VmHWM (peak) of a process and its descendants."""
     pattern = re.compile(rf"{field}:\s+(\d+) kB")
     sizes = (pattern.search(Path(f"/proc/{process}/status").read_text()) for process in family(pid))
@@ -109,7 +109,7 @@ def measure(url: str, pid: int | None, lua: Path, warm: Path, seconds: float, co
     measured = wrk(url, lua, seconds, connections)
     if pid:
         measured.cpu_us = (on_cpu_seconds(pid) - before) / measured.requests * 1e6
-        measured.peak_mb = memory_mb(pid, "VmHWM")
+        measured.peak_mib = memory_mib(pid, "VmHWM")
     return measured
 
 

@@ -10,7 +10,7 @@ RATIOS = [
     (MANY, "haproxy, RS256", MANY, 0.75),
     (FRESH, "haproxy, RS256", FRESH, 1.05),
 ]
-IDLE_MB, STREAMS_MB, READY_MS = 15, 40, 200
+IDLE_MIB, STREAMS_MIB, READY_MS = 15, 40, 200
 
 
 class Verdicts:
