@@ -177,6 +177,7 @@ impl Authenticators {
         own_resources: &[Box<str>],
         extra_claims: &[ClaimPath],
     ) -> RouteAuthenticator {
+        // clients try issuers in the order in which the route names them; to the cache the order is all the same
         let mut realm = accept.to_vec();
         realm.sort_unstable();
         realm.dedup();
@@ -275,4 +276,19 @@ fn further_claims(config: &Config) -> Arc<[ClaimPath]> {
         }
     }
     claims.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn nothing_is_fetched_for_authenticators_that_are_gone() {
+        let world = World::new().await;
+        let keys = std::sync::Arc::downgrade(&world.all.providers[0].keys);
+        drop(world);
+        // an aborted task is dropped when its turn comes
+        tokio::task::yield_now().await;
+        assert_eq!(keys.strong_count(), 0);
+    }
 }

@@ -160,3 +160,85 @@ fn trap_10_there_are_roots_in_an_image_that_has_none() {
     assert!(!system().is_empty());
     assert!(!webpki_roots::TLS_SERVER_ROOTS.is_empty());
 }
+
+/// Answers every request on a free port of loopback with this body.
+async fn answering(body: &'static str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+const ASKED: &str = "IDENTITY_TEST_URL";
+
+#[tokio::test]
+async fn sec_20_a_proxy_of_the_environment_is_not_used() {
+    let (target, proxy) = (answering("direct").await, answering("proxied").await);
+    // the environment is that of a process, so this test runs itself once more
+    if let Ok(target) = std::env::var(ASKED) {
+        let url = Url::parse(&target).unwrap();
+        let body = channel().get(&url, Reach::Anywhere, 100).await.unwrap();
+        assert_eq!(body, b"direct");
+        return;
+    }
+    let name = "back_channel::tests::sec_20_a_proxy_of_the_environment_is_not_used";
+    let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", name]).env(ASKED, target);
+    for variable in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "all_proxy",
+        "ALL_PROXY",
+    ] {
+        again.env(variable, &proxy);
+    }
+    let output = again.output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn sec_20_a_configured_proxy_is_used() {
+    let (target, proxy) = (answering("direct").await, answering("proxied").await);
+    let url = Url::parse(&target).unwrap();
+    let configured = BackChannel::new(None, Some(proxy_url(&proxy)));
+    let body = configured.get(&url, Reach::Anywhere, 100).await.unwrap();
+    assert_eq!(body, b"proxied");
+}
+
+/// As the configuration reads it; there is no other maker.
+fn proxy_url(url: &str) -> ProxyUrl {
+    struct Nothing;
+    impl config::Sources for Nothing {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn file(&self, _: &std::path::Path) -> std::io::Result<String> {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
+    }
+    let text = format!(
+        "authenticators: {{ a: {{ oidc: {{ issuer: 'https://a.example', proxy: '{url}' }} }} }}\n\
+         routes: [ {{ path: /mcp, upstream: 'http://127.0.0.1:1/mcp', auth: {{ accept: [a] }} }} ]"
+    );
+    let loaded = config::load(&text, &Nothing).unwrap();
+    match &loaded.config.authenticators[0].kind {
+        config::AuthenticatorKind::Oidc(jwt) => jwt.proxy.clone().unwrap(),
+        config::AuthenticatorKind::Jwks(..) => panic!("an oidc one was written"),
+    }
+}

@@ -97,13 +97,40 @@ async fn sec_12_what_one_route_remembers_another_does_not_accept() {
 }
 
 #[tokio::test]
-async fn sec_18_clients_are_told_exactly_the_issuers_accepted() {
+async fn sec_12_one_provider_under_two_sets_of_rules_is_judged_by_the_routes_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (key, file) = (TestKey::es256(), directory.path().join("jwks"));
+    publish(&file, &[key.jwk("k1")]);
+    let kind = |trust: bool| {
+        let mut jwt = jwt();
+        jwt.trust_email = trust;
+        AuthenticatorKind::Jwks(jwt, KeySource::File(file.clone()))
+    };
+    let named = vec![("careful", kind(false)), ("trusting", kind(true))];
+    let all = Authenticators::start(&config(named), clock())
+        .await
+        .unwrap();
+    let route = |accept: usize| all.for_route(&[accept], &[], &[RESOURCE.into()], &[]);
+    let token = Token::new(&key).claim("email", "ada@acme.example").sign();
+    for _ in 0..2 {
+        let careful = ask(&route(0), &token, NOW).await.unwrap();
+        assert_eq!(
+            (careful.authenticator(), &careful.values().email),
+            ("careful", &None)
+        );
+        let trusting = ask(&route(1), &token, NOW).await.unwrap();
+        assert_eq!(trusting.authenticator(), "trusting");
+        assert!(trusting.values().email.is_some());
+    }
+}
+
+#[tokio::test]
+async fn sec_18_clients_are_told_exactly_the_issuers_accepted_in_the_routes_order() {
     let two = Two::new().await;
-    assert_eq!(
-        two.route(&[1, 0]).issuers(),
-        [ISSUER.into(), Box::from(PARTNER)]
-    );
+    let partner_first = [Box::from(PARTNER), Box::from(ISSUER)];
+    assert_eq!(two.route(&[1, 0]).issuers(), partner_first);
     assert_eq!(two.route(&[1]).issuers(), [Box::from(PARTNER)]);
+    assert_eq!(two.route(&[0]).issuers(), [Box::from(ISSUER)]);
 }
 
 #[tokio::test]

@@ -115,6 +115,14 @@ async fn sec_1_a_token_that_names_nobody_is_refused() {
 }
 
 #[tokio::test]
+async fn sec_1_an_empty_client_is_none() {
+    let world = World::new().await;
+    let ada = caller(&world, world.token().claim("client_id", "")).await;
+    assert_eq!((ada.kind(), ada.client_id()), (Kind::User, None));
+    assert_eq!(ada.values().client, None);
+}
+
+#[tokio::test]
 async fn sec_1_a_name_that_is_no_string_is_refused() {
     let world = World::new().await;
     for claim in ["sub", "client_id"] {
@@ -366,4 +374,10 @@ async fn t_o6_a_route_may_ask_for_further_claims() {
         .unwrap();
     assert_eq!(text(&caller, 5), some("acme%2C inc"));
     assert!(!caller.extras_too_large());
+    let long = Token::new(&key).claim("tenant", "x".repeat(5000));
+    let long = long.claim("level", "y".repeat(3300)).sign();
+    let caller = crate::testing::ask(&route, &long, crate::testing::NOW)
+        .await
+        .unwrap();
+    assert!(caller.extras_too_large() && !caller.values().too_large);
 }

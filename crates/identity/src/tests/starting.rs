@@ -225,6 +225,25 @@ async fn s3_5_keys_in_a_file_that_is_not_there_are_told() {
 }
 
 #[tokio::test]
+async fn keys_in_a_file_have_a_largest_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("jwks.json");
+    let started = async || {
+        let kind = AuthenticatorKind::Jwks(jwt(), KeySource::File(file.clone()));
+        let started = Authenticators::start(&config(vec![("corp", kind)]), clock()).await;
+        started.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let key = crate::testing::TestKey::es256().jwk("k1");
+    let document = serde_json::json!({ "keys": [key] }).to_string();
+    let room = 1024 * 1024 - document.len();
+    std::fs::write(&file, format!("{document}{}", " ".repeat(room))).unwrap();
+    assert_eq!(started().await, Ok(()));
+    std::fs::write(&file, format!("{document}{}", " ".repeat(room + 1))).unwrap();
+    let text = started().await.unwrap_err();
+    assert!(text.contains("larger than 1048576 bytes"), "{text}");
+}
+
+#[tokio::test]
 async fn s4_9_garbage_costs_no_fetch() {
     let idp = idp().await;
     let all = start(idp.issuer()).await.unwrap();
