@@ -11,7 +11,7 @@ async fn taken(world: &World, path: &str, token: impl Into<String>) -> u16 {
 }
 
 #[tokio::test]
-async fn aud_2_s3_35_s4_3_without_a_word_the_audience_is_the_route() {
+async fn aud_2_s3_35_s4_3_t_o5_without_a_word_the_audience_is_the_route() {
     let world = world().await;
     assert_eq!(taken(&world, "/mcp", world.token()).await, 200);
     bad_token(&world, world.idp.token(), "audience_mismatch").await;

@@ -2,6 +2,7 @@
 //! output, exit codes. `tidy` and `ledger` are about this repository itself.
 
 mod audiences;
+mod bodies;
 mod challenges;
 mod commands;
 mod configuration;
@@ -9,13 +10,20 @@ mod cors;
 mod forwarded;
 mod forwarding;
 mod hosts_and_paths;
+mod http1_hygiene;
+mod http2;
 mod identity_headers;
 mod keys;
+mod ledger;
 mod logs;
 mod protected_resource;
 mod providers;
 mod setting;
 mod sidecar;
 mod start;
+mod streams;
 mod support;
+mod tidy;
 mod tokens;
+mod tree;
+mod upstream_failures;

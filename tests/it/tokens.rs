@@ -74,7 +74,7 @@ async fn s3_10_t_j10_an_algorithm_counts_where_it_is_configured() {
 }
 
 #[tokio::test]
-async fn s3_46_s4_13_s4_28_t_h2_times_are_judged() {
+async fn s3_46_s4_13_s4_28_t_o4_t_o13_t_o14_t_o17_t_h2_times_are_judged() {
     let world = world().await;
     let expired = bad_token(&world, world.token().expires_in(-40), "expired").await;
     assert!(

@@ -1,0 +1,290 @@
+//! Rules about the repository that no compiler checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use testbed::Gateway;
+use toml::{Table, Value};
+
+use crate::setting::program;
+use crate::tree::{files, read, root, sources};
+
+/// A file that is longer wants to be two.
+const LONGEST: usize = 400;
+
+#[test]
+fn no_source_file_is_longer_than_400_lines() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|path| (read(&path).lines().count(), path))
+        .filter(|(lines, _)| *lines > LONGEST)
+        .collect();
+    assert_eq!(long, []);
+}
+
+/// The block of crates/README.md that says which crate may depend on which.
+fn map() -> BTreeMap<String, BTreeSet<String>> {
+    let readme = read("crates/README.md");
+    let block = readme.split("```").nth(1).unwrap();
+    let lines = block.lines().filter(|line| !line.trim().is_empty());
+    let edges = lines.map(|line| {
+        let (from, to) = line.split_once('→').unwrap();
+        let to = to.split(',').map(str::trim).filter(|name| !name.is_empty());
+        (from.trim().to_owned(), to.map(str::to_owned).collect())
+    });
+    edges.collect()
+}
+
+/// Those of our crates that a manifest names in this section, also where it is only for some target.
+fn ours(manifest: &Table, section: &str, crates: &[String]) -> BTreeSet<String> {
+    let targets = manifest.get("target").and_then(Value::as_table);
+    let targets = targets.into_iter().flat_map(Table::values);
+    let tables = targets
+        .filter_map(Value::as_table)
+        .chain([manifest])
+        .filter_map(|table| table.get(section)?.as_table());
+    let named = tables.flat_map(|table| {
+        table.iter().map(|(name, how)| {
+            let renamed = how.get("package").and_then(Value::as_str);
+            renamed.unwrap_or(name).to_owned()
+        })
+    });
+    named.filter(|name| crates.contains(name)).collect()
+}
+
+#[test]
+fn crates_depend_on_each_other_only_as_the_map_says() {
+    let map = map();
+    let names: Vec<String> = map.keys().cloned().collect();
+    let mut folders: Vec<_> = std::fs::read_dir(root().join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    assert_eq!(names, folders, "the map has every crate");
+    for (name, allowed) in &map {
+        let manifest: Table = read(format!("crates/{name}/Cargo.toml")).parse().unwrap();
+        let depends = ours(&manifest, "dependencies", &names);
+        assert_eq!(&depends, allowed, "{name}");
+        assert!(
+            ours(&manifest, "build-dependencies", &names).is_empty(),
+            "{name}"
+        );
+        for tests_use in ours(&manifest, "dev-dependencies", &names) {
+            let is_fine = tests_use == "testbed" || allowed.contains(&tests_use);
+            assert!(is_fine, "{name}: its tests use {tests_use}");
+        }
+    }
+}
+
+#[test]
+fn every_crate_says_what_it_is() {
+    let readme = read("crates/README.md");
+    for name in map().keys() {
+        let source = ["lib.rs", "main.rs"]
+            .map(|file| PathBuf::from(format!("crates/{name}/src/{file}")))
+            .into_iter()
+            .find(|path| root().join(path).exists())
+            .unwrap();
+        assert!(read(&source).starts_with("//! "), "{}", source.display());
+        assert!(
+            readme.contains(&format!("\n| `{name}` | ")),
+            "{name} has a row in crates/README.md"
+        );
+    }
+}
+
+/// Every ```` ```yaml ```` block of a page with its line. A block that is no whole configuration is marked: ```` ```yaml fragment ````.
+fn yaml_blocks(page: &Path) -> Vec<(usize, String)> {
+    let text = read(page);
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        match &mut open {
+            Some(_) if line.trim_start().starts_with("```") => blocks.extend(open.take()),
+            Some((_, block)) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            None => {
+                let marks = line.trim_start().strip_prefix("```");
+                let mut words = marks.unwrap_or_default().split_whitespace();
+                let is_whole = matches!((words.next(), words.next()), (Some("yaml" | "yml"), None));
+                open = is_whole.then(|| (number + 1, String::new()));
+            }
+        }
+    }
+    blocks
+}
+
+/// Runs `check` on a text as a reader would who copied it.
+async fn check(name: &str, yaml: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let launch = Gateway::launch(program()).arg("check").arg("-c").arg(&file);
+    let checked = launch.finish().await;
+    assert_eq!(checked.code, Some(0), "{name}: {}", checked.stderr);
+    assert_eq!(checked.stderr, "", "{name} is shown without a warning");
+}
+
+#[tokio::test]
+async fn every_configuration_that_is_shown_is_good() {
+    check("gateway.yaml", &read("gateway.yaml")).await;
+    let pages = files("").into_iter();
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut shown = 0;
+    for page in pages {
+        for (line, block) in yaml_blocks(&page) {
+            check(&format!("{}:{line}", page.display()), &block).await;
+            shown += 1;
+        }
+    }
+    assert!(shown > 0, "the README shows one");
+}
+
+#[tokio::test]
+async fn what_the_sample_leaves_to_the_reader_is_good_too() {
+    // `#key: value` is a key that could be said; `# words` is a comment
+    let sample = read("gateway.yaml");
+    let said: Vec<_> = sample
+        .lines()
+        .map(|line| {
+            let indent = line.len() - line.trim_start().len();
+            let rest = line.trim_start().strip_prefix('#');
+            match rest {
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                    format!("{}{rest}", " ".repeat(indent))
+                }
+                _ => line.to_owned(),
+            }
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, said.join("\n")).unwrap();
+    let launch = Gateway::launch(program()).arg("check").arg("-c").arg(&file);
+    let checked = launch.finish().await;
+    // the files it names are on nobody's machine; everything else must be as it should
+    let problems = checked
+        .stderr
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty());
+    for problem in problems {
+        assert!(problem.contains("does not exist"), "{}", checked.stderr);
+    }
+}
+
+/// The schema that editors find beside the sample. Made by `portcullis schema > gateway.schema.json`.
+#[tokio::test]
+async fn the_committed_schema_is_the_programs() {
+    let printed = Gateway::launch(program()).arg("schema").finish().await;
+    assert!(
+        printed.stdout == read("gateway.schema.json"),
+        "run: cargo run -q -- schema > gateway.schema.json"
+    );
+    let sample = read("gateway.yaml");
+    assert!(sample.starts_with("# yaml-language-server: $schema=gateway.schema.json\n"));
+}
+
+#[test]
+fn nothing_is_left_to_be_done_or_printed_for_debugging() {
+    let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    for path in sources() {
+        let text = read(&path);
+        for unwanted in &macros {
+            assert!(!text.contains(unwanted), "{unwanted} in {}", path.display());
+        }
+    }
+}
+
+/// Only `trust` knows whether a forwarding header may be believed. `inject` removes and writes them and never looks at one.
+#[test]
+fn sec_30_only_trust_reads_forwarding_headers() {
+    const NAMES: [&str; 5] = [
+        "x_forwarded_",
+        "\"x-forwarded-",
+        "\"forwarded\"",
+        "forwarded)",
+        "header::forwarded",
+    ];
+    const READERS: [&str; 8] = [
+        ".get(",
+        ".get_all(",
+        ".contains_key(",
+        ".entry(",
+        ".remove(",
+        ".try_entry(",
+        ".get_mut(",
+        "headers[",
+    ];
+    let trust = Path::new("crates/proxy/src/stage/trust.rs");
+    assert!(read(trust).contains("X_FORWARDED_FOR"), "it is still there");
+    for path in sources() {
+        let product = ["proxy", "identity", "cli"]
+            .iter()
+            .any(|name| path.starts_with(format!("crates/{name}/src")));
+        if !product || path == trust || path.starts_with(trust.with_extension("")) {
+            continue;
+        }
+        // without white space and references, so that neither layout nor `&` hides a call
+        let text: String = read(&path)
+            .to_ascii_lowercase()
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '&')
+            .collect();
+        let text = text.replace("headername::from_static(", "");
+        for reader in READERS {
+            for name in NAMES {
+                let call = format!("{reader}{name}");
+                assert!(!text.contains(&call), "{call} in {}", path.display());
+            }
+        }
+        let writes = path.starts_with("crates/proxy/src/stage/inject")
+            || path == Path::new("crates/proxy/src/stage/inject.rs");
+        let mentions = NAMES[..3].iter().any(|name| text.contains(name));
+        assert!(
+            writes || !mentions,
+            "{} speaks of forwarding headers",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn no_file_knows_this_machine_or_where_packages_come_from() {
+    // spelled apart, since this file is read too
+    let paths = ["root", "work", "Users"].map(|name| format!("\u{2f}{name}/"));
+    let hosts = [
+        ["registry.npm", "js.org"],
+        ["npm", "mirror"],
+        ["py", "pi.org"],
+        ["python", "hosted.org"],
+        ["index.crates", ".io"],
+        ["static.crates", ".io"],
+        ["arti", "factory"],
+    ]
+    .map(|[one, two]| format!("{one}{two}"));
+    for path in files("") {
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else {
+            continue; // no text
+        };
+        for unwanted in paths.iter().chain(&hosts) {
+            assert!(!text.contains(unwanted), "{unwanted} in {}", path.display());
+        }
+    }
+    let lock = read("tests/e2e/package-lock.json");
+    assert!(
+        !lock.contains("\"resolved\""),
+        "package-lock.json names hosts"
+    );
+    for line in read("Cargo.lock").lines() {
+        if let Some(source) = line.strip_prefix("source = ") {
+            let usual = "\"registry+https://github.com/rust-lang/crates.io-index\"";
+            assert_eq!(source, usual);
+        }
+    }
+}
