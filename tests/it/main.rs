@@ -7,6 +7,7 @@ mod challenges;
 mod commands;
 mod configuration;
 mod cors;
+mod demo;
 mod forwarded;
 mod forwarding;
 mod hosts_and_paths;
