@@ -51,7 +51,9 @@ impl Exchange {
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .http1_max_buf_size(UPSTREAM_HEAD)
             .set_host(false);
-        let Some(tls) = tls else { return Self::Plain(builder.build(tcp)) };
+        let Some(tls) = tls else {
+            return Self::Plain(builder.build(tcp));
+        };
         tcp.enforce_http(false);
         let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
         Self::Tls(builder.build(https.https_or_http().enable_http1().wrap_connector(tcp)))
