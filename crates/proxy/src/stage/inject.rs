@@ -9,6 +9,7 @@ use config::{Identity, IdentityHeaders};
 use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version};
+use http_body::Body as _;
 use identity::IdentityValues;
 
 use crate::body::Upload;
@@ -134,6 +135,10 @@ pub(crate) fn outbound(
         authority,
         secure,
     } = arrival;
+    let limit = site.injection.body_limit;
+    if body.size_hint().lower() > limit {
+        return Err(Refusal::BodyTooLarge { limit }); // what Content-Length says is known before anything is sent
+    }
     let values = granted.caller().map(identity::Caller::values);
     if values.is_some_and(|values| values.too_large)
         || granted
