@@ -38,14 +38,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let activity = Activity::new();
+    let mut draining = pin!(drain.begun());
     let opened = timeout(
         allowance.request_head,
         Socket::open(tcp, Arc::clone(&activity)),
-    )
-    .await;
+    );
+    let opened = tokio::select! {
+        biased;
+        opened = opened => opened,
+        () = &mut draining => return, // nothing has been asked here, so nothing is left to finish
+    };
     let Ok(Ok((socket, protocol))) = opened else {
-        return;
-    }; // no first byte in time, or gone
+        return; // no first byte in time, or gone
+    };
     let noted = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let exchange = noted.exchange();
@@ -59,7 +64,6 @@ where
         })
     });
     let mut watch = Watch::new(activity, allowance, matches!(protocol, Protocol::Http2));
-    let mut draining = pin!(drain.begun());
     let mut drained = false;
     match protocol {
         Protocol::Http1 => {
@@ -71,8 +75,7 @@ where
                 .half_close(false);
             builder
                 .max_buf_size(allowance.header_bytes)
-                .max_headers(HEADER_LINES)
-                .pipeline_flush(true);
+                .max_headers(HEADER_LINES);
             let mut connection = builder.serve_connection(TokioIo::new(socket), service);
             let finished = poll_fn(|cx| {
                 if !drained && draining.as_mut().poll(cx).is_ready() {
@@ -80,7 +83,8 @@ where
                     Pin::new(&mut connection).graceful_shutdown();
                 }
                 if let Poll::Ready(done) = connection.poll_without_shutdown(cx) {
-                    return Poll::Ready(done.is_ok());
+                    // A refused head has been answered too; after any other error there is nobody to read, or nothing to trust.
+                    return Poll::Ready(done.map_or_else(|error| error.is_parse(), |()| true));
                 }
                 watch.poll(cx).map(|()| false)
             })
@@ -99,7 +103,8 @@ where
             builder
                 .max_concurrent_streams(allowance.streams)
                 .max_pending_accept_reset_streams(PENDING_RESETS);
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+            // Boxed, so that connections of the other protocol do not hold the room that this one needs.
+            let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
             poll_fn(|cx| {
                 if !drained && draining.as_mut().poll(cx).is_ready() {
                     drained = true;
