@@ -19,7 +19,7 @@ async fn err_1_err_2_err_3_err_4_s3_7_s3_22_cache_5_nothing_presented_is_a_chall
         let request = world.client().request(method, "/mcp");
         let refused = refused(&world, request, 401, "missing_credentials").await;
         let line = refused.answer.header("www-authenticate").unwrap();
-        assert_eq!(line, format!("Bearer scope=\"mcp:tools mcp:extra\", resource_metadata=\"{}\"", metadata(&world)));
+        assert_eq!(line, format!("Bearer scope=\"mcp:extra mcp:tools\", resource_metadata=\"{}\"", metadata(&world)));
     }
     assert_eq!(world.server.requests(), 0);
 }
@@ -27,22 +27,20 @@ async fn err_1_err_2_err_3_err_4_s3_7_s3_22_cache_5_nothing_presented_is_a_chall
 #[tokio::test]
 async fn err_3_err_7_t_h2_t_h3_a_bad_credential_is_a_challenge_with_error() {
     let world = world("", &[SCOPED]).await;
-    let expired = call(&world).send().await;
-    drop(expired);
     let token = world.token().expires_in(-5);
     let request = world.client().post("/mcp").bearer(token);
     let refused_expired = refused(&world, request, 401, "expired").await;
     let line = refused_expired.answer.header("www-authenticate").unwrap();
     let expected = format!(
-        "Bearer error=\"invalid_token\", error_description=\"Token expired\", scope=\"mcp:tools mcp:extra\", resource_metadata=\"{}\"",
+        "Bearer error=\"invalid_token\", error_description=\"Token expired\", scope=\"mcp:extra mcp:tools\", resource_metadata=\"{}\"",
         metadata(&world)
     );
     assert_eq!(line, expected);
-    for rubbish in ["x", "a.b.c", "\"", "a\\b", "%0d%0aSet-Cookie:x"] {
+    for rubbish in ["xx", "a.b.c", "zz\"zz", "a\\b", "%0d%0aSet-Cookie:x"] {
         let request = world.client().post("/mcp").header("Authorization", &format!("Bearer {rubbish}"));
         let answer = request.send().await;
         answer.refused(401, "invalid_token");
-        assert!(!answer.header("www-authenticate").unwrap().contains(rubbish) || rubbish == "x", "{rubbish}");
+        assert!(!answer.header("www-authenticate").unwrap().contains(rubbish), "{rubbish}");
     }
     assert_eq!(world.server.requests(), 0);
 }
@@ -53,7 +51,7 @@ async fn err_5_err_6_cache_5_a_missing_scope_is_403_with_all_that_are_needed() {
     let request = world.client().post("/mcp").bearer(world.token().scope("mcp:tools"));
     let refused = refused(&world, request, 403, "insufficient_scope").await;
     let challenge = refused.answer.refused(403, "insufficient_scope").challenge();
-    assert_eq!(challenge.get("scope").map(String::as_str), Some("mcp:tools mcp:extra"));
+    assert_eq!(challenge.get("scope").map(String::as_str), Some("mcp:extra mcp:tools"));
     assert_eq!(challenge.get("resource_metadata"), Some(&metadata(&world)));
     assert!(challenge.contains_key("error_description"));
     let enough = world.client().post("/mcp").bearer(world.token().scope("mcp:extra other mcp:tools"));
@@ -127,9 +125,8 @@ async fn t_h8_tl_4_x24_ver_5_err_9_what_the_server_refuses_passes_untouched() {
     let world = world("", &[MCP]).await;
     for status in [400, 404, 405, 409, 500] {
         let body = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Session not found"}});
-        let mut reply = Reply::json(&body);
-        reply = reply.with_status(status).header("Allow", "POST");
-        world.server.answer(reply);
+        let reply = Reply::status(status).header("Content-Type", "application/json").header("Allow", "POST");
+        world.server.answer(reply.body(body.to_string()));
         let answer = call(&world).header("Mcp-Session-Id", "bogus").send().await;
         assert_eq!(answer.is(status).json(), body, "the server's own words");
         assert_eq!(answer.header("www-authenticate"), None);
