@@ -87,12 +87,17 @@ impl Tended {
         if self.ending.poll(cx).is_ready() {
             return Poll::Ready(None); // the gateway is going away: a clean end, after which clients resume elsewhere
         }
+        let now = Instant::now();
+        // Looked at before the data: a stream that is never silent has to end too.
+        if now >= self.ends || !self.may_listen(now) {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(frame) = poll_data(&mut self.incoming, cx) {
             if let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
                 self.boundary.observe(data);
-                self.last = Instant::now();
+                self.last = now;
             }
             return Poll::Ready(frame);
         }
