@@ -10,7 +10,7 @@ use crate::setting::{program, usual};
 
 fn command(words: &[&str]) -> Launch {
     let launch = Gateway::launch(program());
-    words.iter().fold(launch, |launch, word| launch.arg(word))
+    words.iter().fold(launch, Launch::arg)
 }
 
 async fn with_file(words: &[&str], yaml: &str) -> Finished {
@@ -207,4 +207,27 @@ async fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     for word in ["run", "check", "schema", "health", "demo"] {
         assert!(help.stdout.contains(&format!("\n  {word} ")), "{word}");
     }
+}
+
+/// Runs the program in a folder, with nothing in its environment.
+fn in_folder(folder: &Path, words: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(program());
+    command.args(words).env_clear().current_dir(folder);
+    command.output().unwrap()
+}
+
+#[test]
+fn without_a_word_it_is_the_gateway_yaml_beside_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = in_folder(folder.path(), &["run"]);
+    assert_eq!(missing.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(
+        said.contains("gateway.yaml") && said.contains("portcullis demo"),
+        "{said}"
+    );
+    std::fs::write(folder.path().join("gateway.yaml"), good()).unwrap();
+    let checked = in_folder(folder.path(), &["check"]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(checked.stdout.starts_with(b"gateway.yaml is good"));
 }

@@ -58,7 +58,7 @@ impl Demo {
                 script.push('\n');
             }
             if line.starts_with("curl ") {
-                script.push_str(&format!("printf '%s' '{MARK}'\n"));
+                script.push_str(&["printf '%s' '", MARK, "'\n"].concat());
             }
         }
         let ended = Command::new("sh").arg("-c").arg(script).output().unwrap();

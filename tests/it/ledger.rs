@@ -74,23 +74,23 @@ fn wrong(entry: &Value, tests: &BTreeSet<String>) -> Option<String> {
     if entry.contains_key("open") && matches!(**kind, "later" | "not_ours") {
         return Some("is open altogether".into());
     }
-    let texts: Vec<&str> = match &entry[**kind] {
+    let words: Vec<&str> = match &entry[**kind] {
         Value::String(text) if **kind != "tests" => vec![text],
         Value::Array(names) if **kind == "tests" => {
             names.iter().filter_map(Value::as_str).collect()
         }
         _ => return Some(format!("{kind} is of the wrong type")),
     };
-    if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
+    if words.is_empty() || words.iter().any(|word| word.trim().is_empty()) {
         return Some(format!("{kind} says nothing"));
     }
     match **kind {
         "test" | "tests" => {
-            let missing = texts.iter().find(|name| !tests.contains(**name))?;
+            let missing = words.iter().find(|name| !tests.contains(**name))?;
             Some(format!("there is no test {missing}"))
         }
         "e2e" => {
-            let file = texts[0].split(':').next().unwrap_or_default();
+            let file = words[0].split(':').next().unwrap_or_default();
             let exists = root().join("tests/e2e").join(file).is_file();
             (!exists).then(|| format!("there is no file tests/e2e/{file}"))
         }
@@ -106,7 +106,7 @@ fn sec_82_every_row_has_an_entry_and_every_entry_is_true() {
         match ledger.get(row) {
             None => problems.push(format!("{row} has no entry")),
             Some(entry) => {
-                problems.extend(wrong(entry, &tests).map(|what| format!("{row} {what}")))
+                problems.extend(wrong(entry, &tests).map(|what| format!("{row} {what}")));
             }
         }
     }
@@ -136,7 +136,7 @@ fn sec_82_a_wrong_entry_is_noticed() {
         "{}",
         r#"{ test = "gone" }"#,
         r#"{ test = ["there"] }"#,
-        r#"{ tests = [] }"#,
+        "{ tests = [] }",
         r#"{ tests = "there" }"#,
         r#"{ test = "there", later = "3" }"#,
         r#"{ test = "there", why = "so" }"#,

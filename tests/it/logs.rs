@@ -1,6 +1,7 @@
 //! What the operator reads, and what nobody does.
 
 use serde_json::Value;
+use testbed::gateway::Launch;
 use testbed::{Gateway, Idp, World};
 
 use crate::setting::{call, program, usual};
@@ -169,7 +170,7 @@ async fn sec_81_s0_19_planted_secrets_come_out_nowhere() {
     let run = async |words: &[&str], yaml: &str| {
         std::fs::write(&file, yaml).unwrap();
         let launch = Gateway::launch(program());
-        let launch = words.iter().fold(launch, |launch, word| launch.arg(word));
+        let launch = words.iter().fold(launch, Launch::arg);
         let launch = launch.arg("-c").arg(&file).arg("--env-file").arg(&env_file);
         launch.finish().await
     };

@@ -1,12 +1,19 @@
 //! Stories about the whole program, one file for each subject. They run the real binary and see only what a stranger would: sockets,
 //! output, exit codes. `tidy` and `ledger` are about this repository itself.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test can do nothing with an error but fail, in what its functions share too"
+)]
 
+mod admin;
 mod audiences;
 mod bodies;
 mod challenges;
 mod commands;
 mod configuration;
 mod cors;
+mod deadlines;
 mod demo;
 mod forwarded;
 mod forwarding;
@@ -20,6 +27,7 @@ mod logs;
 mod protected_resource;
 mod providers;
 mod setting;
+mod shutdown;
 mod sidecar;
 mod start;
 mod streams;

@@ -45,6 +45,17 @@ async fn s4_2_s4_3_s4_7_an_issuer_is_enough_and_the_audience_is_the_route() {
     assert_eq!(document["authorization_servers"][0], idp.issuer());
     assert_eq!(gateway.admin_address().to_string(), "127.0.0.1:9090");
     assert!(!gateway.log().iter().any(|line| line.contains("DEBUG")));
+
+    // where there is no file, `health` asks the sidecar
+    let nowhere = tempfile::tempdir().unwrap();
+    let health = || {
+        let mut health = std::process::Command::new(program());
+        health.arg("health").env_clear().current_dir(&nowhere);
+        health.output().unwrap().status.code()
+    };
+    assert_eq!(health(), Some(0));
+    drop(gateway);
+    assert_eq!(health(), Some(1));
 }
 
 #[tokio::test]

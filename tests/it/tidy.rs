@@ -126,7 +126,12 @@ async fn check(name: &str, yaml: &str) {
     std::fs::write(&file, yaml).unwrap();
     let launch = Gateway::launch(program()).arg("check").arg("-c").arg(&file);
     let checked = launch.finish().await;
-    assert_eq!(checked.code, Some(0), "{name}: {}", checked.stderr);
+    assert_eq!(
+        checked.code,
+        Some(0),
+        "{name} (a part of a configuration is marked ```yaml fragment): {}",
+        checked.stderr
+    );
     assert_eq!(checked.stderr, "", "{name} is shown without a warning");
 }
 
@@ -257,7 +262,7 @@ fn sec_30_only_trust_reads_forwarding_headers() {
 #[test]
 fn no_file_knows_this_machine_or_where_packages_come_from() {
     // spelled apart, since this file is read too
-    let paths = ["root", "work", "Users"].map(|name| format!("\u{2f}{name}/"));
+    let paths = ["root", "work", "home", "Users"].map(|name| format!("\u{2f}{name}/"));
     let hosts = [
         ["registry.npm", "js.org"],
         ["npm", "mirror"],
