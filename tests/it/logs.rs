@@ -94,7 +94,7 @@ fn parts(token: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s0_56_s3_24_s3_50_tokens_are_in_no_log_at_any_level() {
+async fn s3_24_s3_50_tokens_are_in_no_log_at_any_level() {
     for logging in ["format: json, level: trace", "format: text, level: trace"] {
         let world = world(logging).await;
         let good = world.token().sign();
@@ -204,4 +204,42 @@ async fn sec_81_s0_19_planted_secrets_come_out_nowhere() {
     let log = gateway.log().join("\n");
     assert!(!log.contains("hunter2planted"), "{log}");
     assert!(!format!("{answer:?}").contains("hunter2planted"));
+}
+
+/// A pipe whose reader has died must not take the gateway along.
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_harms_nobody() {
+    let idp = Idp::start().await;
+    let yaml = usual("", "")
+        .replace("{idp}", idp.issuer())
+        .replace("{upstream}", "http://127.0.0.1:9");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let mut child = std::process::Command::new(program())
+        .args(["run", "-c"])
+        .arg(&file)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = child.stderr.take().unwrap();
+    let address = tokio::task::spawn_blocking(move || {
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(log));
+        let entries = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        let mut address = None;
+        for entry in entries {
+            match entry["message"].as_str() {
+                Some("listening") => address = entry["address"].as_str().map(str::to_owned),
+                Some("ready") => break,
+                _ => {}
+            }
+        }
+        address.unwrap().parse().unwrap() // and the pipe is closed
+    });
+    let client = testbed::Client::new(address.await.unwrap());
+    for _ in 0..3 {
+        client.post("/mcp").send().await.is(401);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
