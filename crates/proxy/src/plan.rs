@@ -235,7 +235,7 @@ fn own_resources(config: &Config, route: &config::Route, names: &Names) -> Vec<B
     let takes =
         |host: &HostPattern, name: &Name| name.authority().is_some_and(|it| host.matches(it));
     // Under a name that another route of this path has for itself, this one is never reached, and tokens for there are not for here.
-    let taken = |name: &Name| {
+    let elsewhere = |name: &Name| {
         let others = config
             .routes
             .iter()
@@ -249,7 +249,7 @@ fn own_resources(config: &Config, route: &config::Route, names: &Names) -> Vec<B
         .filter(|name| name.own_resource)
         .filter(|name| match &route.host {
             Some(host) => takes(host, name),
-            None => !taken(name),
+            None => !elsewhere(name),
         })
         .map(|name| join(&name.resource_origin, &route.path).into())
         .collect()

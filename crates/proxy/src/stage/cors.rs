@@ -91,7 +91,8 @@ pub(crate) fn judge(manners: &Manners, plan: &Plan, arrival: &Arrival) -> (Cors,
     let preflight = arrival.head.method == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    if !preflight && !(manners.answers && arrival.head.method == Method::OPTIONS) {
+    let options = arrival.head.method == Method::OPTIONS;
+    if !(preflight || manners.answers && options) {
         return (cors, Ok(()));
     }
     let mut answer = Response::new(Body::empty());

@@ -57,9 +57,7 @@ pub(crate) fn arrival(
         None
     };
     let secure = forwarded.as_ref().is_some_and(|f| f.secure);
-    if !secure && !peer.local && !rules.plain_http {
-        return Err(Refusal::InsecureTransport); // SEC-38
-    }
+    confidential(secure, peer.local, rules.plain_http)?;
     let asked = forwarded
         .as_ref()
         .and_then(|f| f.host.as_deref())
@@ -96,6 +94,14 @@ pub(crate) fn arrival(
         authority,
         secure,
     })
+}
+
+/// Beyond this machine nobody talks to us in the clear, unless the operator wants it so (SEC-38).
+fn confidential(secure: bool, local: bool, plain_http: bool) -> Result<(), Refusal> {
+    if secure || local || plain_http {
+        return Ok(());
+    }
+    Err(Refusal::InsecureTransport)
 }
 
 /// The forms of a request target (RFC 9112 section 3.2): origin form and, for one of our hosts, absolute form.
@@ -267,4 +273,22 @@ fn parameter(element: &str, name: &str) -> Option<String> {
 /// Whether a request announces or carries a body.
 pub(crate) fn has_body(arrival: &Arrival) -> bool {
     !arrival.body.is_end_stream()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loopback listeners cannot show this from outside.
+    #[test]
+    fn sec_38_plain_http_off_loopback_is_for_proxies_that_say_https() {
+        for (secure, local, plain_http, good) in [
+            (false, false, false, false),
+            (true, false, false, true),
+            (false, true, false, true),
+            (false, false, true, true),
+        ] {
+            assert_eq!(confidential(secure, local, plain_http).is_ok(), good);
+        }
+    }
 }

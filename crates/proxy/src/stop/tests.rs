@@ -34,7 +34,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::BodyTimeout(Duration::from_secs(30)),
         Refusal::BodyBroken,
         Refusal::UpstreamUnreachable("connection refused".into()),
-        Refusal::UpstreamLate(Duration::from_secs(300)),
+        Refusal::UpstreamLate(Duration::from_mins(5)),
         Refusal::UpstreamUnauthorized(StatusCode::UNAUTHORIZED),
         Refusal::UpstreamAnswer("a redirect on an MCP route"),
     ]
