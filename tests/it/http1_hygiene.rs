@@ -12,11 +12,12 @@ async fn raw(world: &World, text: &str) -> Option<Answer> {
 }
 
 fn filled(world: &World, text: &str) -> String {
-    text.replace("HOST", &world.gateway.address().to_string()).replace("TOKEN", &world.token().sign())
+    text.replace("HOST", &world.gateway.address().to_string())
+        .replace("TOKEN", &world.token().sign())
 }
 
 #[tokio::test]
-async fn t17_r9112_sec_30_a_request_names_one_host() {
+async fn r9112_sec_30_a_request_names_one_host() {
     let world = world("", &[OPEN, WEB]).await;
     for text in [
         "POST /mcp HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
@@ -38,11 +39,19 @@ async fn t17_r9112_sec_30_a_request_names_one_host() {
 #[tokio::test]
 async fn r9112_the_absolute_form_of_one_of_our_hosts_is_the_same_request() {
     let world = world("", &[OPEN]).await;
-    let answer = raw(&world, "POST http://HOST/mcp?a=b HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let answer = raw(
+        &world,
+        "POST http://HOST/mcp?a=b HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await
+    .unwrap();
     answer.is(200);
     let seen = world.server.last();
     assert_eq!(seen.target, "/mcp?a=b", "origin form from here on");
-    assert_eq!(seen.header("host"), Some(&*world.server.address().to_string()));
+    assert_eq!(
+        seen.header("host"),
+        Some(&*world.server.address().to_string())
+    );
 }
 
 #[tokio::test]
@@ -73,7 +82,11 @@ async fn r9112_heads_that_two_parsers_could_read_differently_are_refused() {
     ] {
         // some are so far from HTTP that the connection just ends
         if let Some(answer) = raw(&world, text).await {
-            assert!(matches!(answer.status, 400 | 501 | 505), "{text:?}: {}", answer.status);
+            assert!(
+                matches!(answer.status, 400 | 501 | 505),
+                "{text:?}: {}",
+                answer.status
+            );
             assert!(answer.closed, "{text:?}");
         }
     }
@@ -89,10 +102,19 @@ async fn r9112_length_beside_chunked_is_one_request_and_the_end_of_the_connectio
     connection.write(filled(&world, smuggled).as_bytes()).await;
     let first = connection.answer().await.unwrap();
     assert!(matches!(first.status, 200 | 400), "{}", first.status);
-    assert!(connection.answer().await.is_none(), "what follows is nobody's request");
+    assert!(
+        connection.answer().await.is_none(),
+        "what follows is nobody's request"
+    );
     for seen in world.server.recorded() {
-        assert_eq!((seen.target.as_str(), seen.body.as_slice()), ("/mcp", &b"hello"[..]));
-        assert!(!(seen.headers.has("content-length") && seen.headers.has("transfer-encoding")), "never both");
+        assert_eq!(
+            (seen.target.as_str(), seen.body.as_slice()),
+            ("/mcp", &b"hello"[..])
+        );
+        assert!(
+            !(seen.headers.has("content-length") && seen.headers.has("transfer-encoding")),
+            "never both"
+        );
     }
     assert!(world.server.requests() <= 1);
 }
@@ -100,28 +122,59 @@ async fn r9112_length_beside_chunked_is_one_request_and_the_end_of_the_connectio
 #[tokio::test]
 async fn sec_33_http_1_0_is_answered_and_closed() {
     let world = world("", &[OPEN]).await;
-    let answer = raw(&world, "POST /mcp HTTP/1.0\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+    let answer = raw(
+        &world,
+        "POST /mcp HTTP/1.0\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    .await
+    .unwrap();
     assert!(answer.is(200).closed);
     assert_eq!(world.server.last().body, b"{}");
-    world.server.answer(Reply::json(&serde_json::json!({"long": "x".repeat(9000)})).chunked());
-    let answer = raw(&world, "POST /mcp HTTP/1.0\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
-    assert_eq!(answer.header("transfer-encoding"), None, "it would not be understood");
+    world
+        .server
+        .answer(Reply::json(&serde_json::json!({"long": "x".repeat(9000)})).chunked());
+    let answer = raw(
+        &world,
+        "POST /mcp HTTP/1.0\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        answer.header("transfer-encoding"),
+        None,
+        "it would not be understood"
+    );
     assert_eq!(answer.json()["long"].as_str().unwrap().len(), 9000);
 }
 
 #[tokio::test]
-async fn t3_hdr_8_sec_33_long_heads_are_431() {
+async fn hdr_8_sec_33_long_heads_are_431() {
     let world = world("limits: { header_bytes: 8KiB }", &[OPEN, WEB]).await;
-    let fits = world.client().post("/mcp").header("Mcp-Param-X", &"x".repeat(6000));
+    let fits = world
+        .client()
+        .post("/mcp")
+        .header("Mcp-Param-X", &"x".repeat(6000));
     fits.send().await.is(200);
-    let one = world.client().post("/mcp").header("Mcp-Param-X", &"x".repeat(9000)).send().await;
+    let one = world
+        .client()
+        .post("/mcp")
+        .header("Mcp-Param-X", &"x".repeat(9000))
+        .send()
+        .await;
     assert_eq!(one.is(431).header("connection"), Some("close"));
     let mut request = world.client().post("/mcp");
     for i in 0..150 {
         request = request.header(&format!("X-{i}"), "1");
     }
-    assert_eq!(request.send().await.is(431).header("connection"), Some("close"));
-    let long = world.client().post(&format!("/mcp?{}", "x".repeat(9000))).send().await;
+    assert_eq!(
+        request.send().await.is(431).header("connection"),
+        Some("close")
+    );
+    let long = world
+        .client()
+        .post(&format!("/mcp?{}", "x".repeat(9000)))
+        .send()
+        .await;
     assert!(matches!(long.status, 414 | 431), "{}", long.status);
     assert_eq!(world.server.requests(), 1);
 }
@@ -130,14 +183,22 @@ async fn t3_hdr_8_sec_33_long_heads_are_431() {
 async fn sec_33_r9110_a_body_is_asked_for_only_when_it_is_wanted() {
     let world = world("", &[MCP]).await;
     let head = |authorization: &str| {
-        let text = format!("POST /mcp HTTP/1.1\r\nHost: HOST\r\n{authorization}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        let text = format!(
+            "POST /mcp HTTP/1.1\r\nHost: HOST\r\n{authorization}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        );
         filled(&world, &text)
     };
     let mut stranger = world.client().connect().await;
     stranger.write(head("").as_bytes()).await;
-    assert_eq!(stranger.status().await, Some(401), "no 100 Continue before the refusal");
+    assert_eq!(
+        stranger.status().await,
+        Some(401),
+        "no 100 Continue before the refusal"
+    );
     let mut friend = world.client().connect().await;
-    friend.write(head("Authorization: Bearer TOKEN\r\n").as_bytes()).await;
+    friend
+        .write(head("Authorization: Bearer TOKEN\r\n").as_bytes())
+        .await;
     assert_eq!(friend.status().await, Some(100));
     friend.write(b"{}").await;
     friend.answer().await.unwrap().is(200);
@@ -150,12 +211,28 @@ async fn sec_33_r9110_a_body_is_asked_for_only_when_it_is_wanted() {
 async fn sec_33_i_3_a_refusal_does_not_wait_for_the_body_and_closes() {
     let world = world("", &[MCP]).await;
     let mut connection = world.client().connect().await;
-    connection.write(filled(&world, "POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1000000\r\n\r\n{").as_bytes()).await;
+    connection
+        .write(
+            filled(
+                &world,
+                "POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1000000\r\n\r\n{",
+            )
+            .as_bytes(),
+        )
+        .await;
     let answer = connection.answer().await.unwrap();
     answer.refused(401, None);
-    assert!(answer.closed, "what is left of the body is nobody's request");
+    assert!(
+        answer.closed,
+        "what is left of the body is nobody's request"
+    );
     // a client that sends everything before it reads must still get to read
-    let big = world.client().post("/mcp").body(vec![b'x'; 900_000]).send().await;
+    let big = world
+        .client()
+        .post("/mcp")
+        .body(vec![b'x'; 900_000])
+        .send()
+        .await;
     big.refused(401, None);
     assert_eq!(world.server.requests(), 0);
 }
@@ -163,9 +240,15 @@ async fn sec_33_i_3_a_refusal_does_not_wait_for_the_body_and_closes() {
 #[tokio::test]
 async fn sec_33_the_next_request_is_not_found_in_a_refused_body() {
     let world = world("", &[MCP]).await;
-    let inner = filled(&world, "POST /mcp?inner HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer TOKEN\r\nContent-Length: 0\r\n\r\n");
+    let inner = filled(
+        &world,
+        "POST /mcp?inner HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer TOKEN\r\nContent-Length: 0\r\n\r\n",
+    );
     let mut connection = world.client().connect().await;
-    let outer = format!("POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: {}\r\n\r\n{inner}", inner.len());
+    let outer = format!(
+        "POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: {}\r\n\r\n{inner}",
+        inner.len()
+    );
     connection.write(filled(&world, &outer).as_bytes()).await;
     connection.answer().await.unwrap().refused(401, None);
     assert!(connection.answer().await.is_none());
@@ -190,10 +273,21 @@ async fn tm_10_pipelined_requests_are_judged_one_by_one_and_answered_in_order() 
 async fn sec_33_r9110_upgrades_are_not_made() {
     let world = world("", &[MCP, WEB]).await;
     for target in ["/mcp", "/socket"] {
-        let request = world.client().get(target).bearer(world.token()).header("Connection", "Upgrade").header("Upgrade", "websocket");
-        request.header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==").send().await.is(200);
+        let request = world
+            .client()
+            .get(target)
+            .bearer(world.token())
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket");
+        request
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .send()
+            .await
+            .is(200);
         assert_eq!(world.server.last().header("upgrade"), None);
-        world.server.answer_once(Reply::raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+        world.server.answer_once(Reply::raw(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ));
         let unasked = world.client().get(target).bearer(world.token());
         let answer = unasked.send().await;
         assert_eq!(answer.is(502).header("upgrade"), None, "{target}");
@@ -204,8 +298,15 @@ async fn sec_33_r9110_upgrades_are_not_made() {
 async fn sec_39_refusals_of_own_paths_keep_the_connection_usable() {
     let world = world("", &[OPEN]).await;
     let mut connection = world.client().connect().await;
-    for (target, status) in [("/nowhere", 404), ("/health", 200), ("/oauth/x", 404), ("/mcp", 200)] {
-        connection.write(&world.client().get(target).to_bytes()).await;
+    for (target, status) in [
+        ("/nowhere", 404),
+        ("/health", 200),
+        ("/oauth/x", 404),
+        ("/mcp", 200),
+    ] {
+        connection
+            .write(&world.client().get(target).to_bytes())
+            .await;
         connection.answer().await.unwrap().is(status);
     }
     let refused = refused(&world, world.client().get("/nowhere"), 404, "not_found").await;

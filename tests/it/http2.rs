@@ -26,28 +26,73 @@ async fn tm_10_r9113_every_request_of_a_connection_is_judged_by_itself() {
 async fn r9113_the_upstream_gets_plain_http_1() {
     let world = world("", &[MCP]).await;
     let connection = Connection::open(world.gateway.address()).await;
-    let request = call(&world).header("cookie", "a=1").header("cookie", "b=2").header("te", "trailers").header("x-kept", "1");
+    let request = call(&world)
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("te", "trailers")
+        .header("x-kept", "1");
     connection.send(request).await.unwrap().is(200);
     let seen = world.server.last();
     assert!(seen.raw_head.starts_with(b"POST /mcp HTTP/1.1\r\n"));
-    assert_eq!(seen.headers.all("cookie"), ["a=1; b=2"], "crumbs are one line");
-    assert_eq!(seen.headers.all("host"), [world.server.address().to_string()]);
+    assert_eq!(
+        seen.headers.all("cookie"),
+        ["a=1; b=2"],
+        "crumbs are one line"
+    );
+    assert_eq!(
+        seen.headers.all("host"),
+        [world.server.address().to_string()]
+    );
     assert_eq!(seen.header("via"), Some("2 portcullis"));
-    assert_eq!(seen.header("x-forwarded-host"), Some(&*world.gateway.address().to_string()));
-    assert_eq!((seen.header("te"), seen.header("x-kept")), (None, Some("1")));
-    assert!(!seen.headers.names().iter().any(|name| name.starts_with(':')));
+    assert_eq!(
+        seen.header("x-forwarded-host"),
+        Some(&*world.gateway.address().to_string())
+    );
+    assert_eq!(
+        (seen.header("te"), seen.header("x-kept")),
+        (None, Some("1"))
+    );
+    assert!(
+        !seen
+            .headers
+            .names()
+            .iter()
+            .any(|name| name.starts_with(':'))
+    );
     assert!(seen.complete);
 }
 
 #[tokio::test]
-async fn r9113_t17_authority_and_host_agree_or_the_request_is_refused() {
+async fn r9113_authority_and_host_agree_or_the_request_is_refused() {
     let world = world("", &[OPEN]).await;
     let connection = Connection::open(world.gateway.address()).await;
     let own = world.gateway.address().to_string();
-    connection.send(world.client().post("/mcp").header("host", &own)).await.unwrap().is(200);
-    connection.send(world.client().post("/mcp").header("host", "evil.example")).await.unwrap().is(400);
-    connection.send(world.client().post("/mcp").host("evil.example")).await.unwrap().is(421);
-    connection.send(world.client().post("/mcp").host("evil.example").header("host", &own)).await.unwrap().is(400);
+    connection
+        .send(world.client().post("/mcp").header("host", &own))
+        .await
+        .unwrap()
+        .is(200);
+    connection
+        .send(world.client().post("/mcp").header("host", "evil.example"))
+        .await
+        .unwrap()
+        .is(400);
+    connection
+        .send(world.client().post("/mcp").host("evil.example"))
+        .await
+        .unwrap()
+        .is(421);
+    connection
+        .send(
+            world
+                .client()
+                .post("/mcp")
+                .host("evil.example")
+                .header("host", &own),
+        )
+        .await
+        .unwrap()
+        .is(400);
     assert_eq!(world.server.requests(), 1);
 }
 
@@ -56,13 +101,28 @@ async fn sec_34_lies_do_not_get_through_in_http_2_either() {
     let world = world("", &[MCP]).await;
     let connection = Connection::open(world.gateway.address()).await;
     let mut request = call(&world);
-    for name in ["x-auth-subject", "x_auth_subject", "x.auth.subject", "x-forwarded-for", "forwarded", "remote-user", "x-real-ip", "proxy-authorization"] {
+    for name in [
+        "x-auth-subject",
+        "x_auth_subject",
+        "x.auth.subject",
+        "x-forwarded-for",
+        "forwarded",
+        "remote-user",
+        "x-real-ip",
+        "proxy-authorization",
+    ] {
         request = request.header(name, "a-lie");
     }
     connection.send(request).await.unwrap().is(200);
     let seen = world.server.last();
     assert!(!String::from_utf8_lossy(&seen.raw_head).contains("a-lie"));
-    assert_eq!((seen.header("x-auth-subject"), seen.header("x-forwarded-for")), (Some("alice"), Some("127.0.0.1")));
+    assert_eq!(
+        (
+            seen.header("x-auth-subject"),
+            seen.header("x-forwarded-for")
+        ),
+        (Some("alice"), Some("127.0.0.1"))
+    );
 }
 
 #[tokio::test]
@@ -72,9 +132,16 @@ async fn sec_33_a_refusal_with_unread_body_leaves_the_other_streams_alone() {
     world.server.answer_once(Reply::events());
     let stream = connection.open_stream(call(&world)).await.unwrap();
     let events = world.server.stream().await;
-    let refused = connection.send(world.client().post("/mcp").body(vec![b'x'; 60_000])).await.unwrap();
+    let refused = connection
+        .send(world.client().post("/mcp").body(vec![b'x'; 60_000]))
+        .await
+        .unwrap();
     refused.refused(401, None);
-    assert_eq!(refused.header("connection"), None, "there is no such header in HTTP/2");
+    assert_eq!(
+        refused.header("connection"),
+        None,
+        "there is no such header in HTTP/2"
+    );
     connection.send(call(&world)).await.unwrap().is(200);
     assert!(!events.is_closed() && !connection.is_closed());
     drop(stream);
@@ -106,7 +173,9 @@ async fn r9112_r9113_a_broken_off_answer_is_a_reset_and_no_end() {
 async fn sec_33_trailers_of_the_upstream_are_dropped() {
     let world = world("", &[MCP]).await;
     let connection = Connection::open(world.gateway.address()).await;
-    let reply = Reply::json(&serde_json::json!({"a": 1})).trailer("X-Auth-Subject", "root").header("Trailer", "X-Auth-Subject");
+    let reply = Reply::json(&serde_json::json!({"a": 1}))
+        .trailer("X-Auth-Subject", "root")
+        .header("Trailer", "X-Auth-Subject");
     world.server.answer(reply);
     let answer = connection.send(call(&world)).await.unwrap();
     assert_eq!(answer.is(200).trailers.names(), Vec::<&str>::new());
@@ -114,12 +183,21 @@ async fn sec_33_trailers_of_the_upstream_are_dropped() {
 }
 
 #[tokio::test]
-async fn hdr_8_t3_long_heads_are_refused_in_http_2_too() {
+async fn hdr_8_long_heads_are_refused_in_http_2_too() {
     let world = world("limits: { header_bytes: 8KiB }", &[OPEN]).await;
     let connection = Connection::open(world.gateway.address()).await;
-    connection.send(world.client().post("/mcp").header("x", &"x".repeat(6000))).await.unwrap().is(200);
-    let answer = connection.send(world.client().post("/mcp").header("x", &"x".repeat(9000))).await;
-    assert!(answer.as_ref().map_or(true, |answer| answer.status == 431), "{answer:?}");
+    connection
+        .send(world.client().post("/mcp").header("x", &"x".repeat(6000)))
+        .await
+        .unwrap()
+        .is(200);
+    let answer = connection
+        .send(world.client().post("/mcp").header("x", &"x".repeat(9000)))
+        .await;
+    assert!(
+        answer.as_ref().map_or(true, |answer| answer.status == 431),
+        "{answer:?}"
+    );
     assert_eq!(world.server.requests(), 1);
 }
 
@@ -127,15 +205,34 @@ async fn hdr_8_t3_long_heads_are_refused_in_http_2_too() {
 async fn r9113_streams_over_the_limit_wait_for_a_place() {
     let world = world("limits: { streams_per_connection: 2 }", &[OPEN]).await;
     let connection = Connection::open(world.gateway.address()).await;
-    connection.send(world.client().post("/mcp?settings")).await.unwrap().is(200);
+    connection
+        .send(world.client().post("/mcp?settings"))
+        .await
+        .unwrap()
+        .is(200);
     world.server.answer(Reply::events());
-    let first = connection.open_stream(world.client().post("/mcp?1")).await.unwrap();
-    let second = connection.open_stream(world.client().post("/mcp?2")).await.unwrap();
+    let first = connection
+        .open_stream(world.client().post("/mcp?1"))
+        .await
+        .unwrap();
+    let second = connection
+        .open_stream(world.client().post("/mcp?2"))
+        .await
+        .unwrap();
     let third = connection.open_stream(world.client().post("/mcp?3"));
     let (third, ()) = tokio::join!(third, async {
         world.client().post("/mcp?elsewhere").open().await;
-        let seen: Vec<_> = world.server.recorded().into_iter().map(|request| request.target).collect();
-        assert_eq!(seen, ["/mcp?settings", "/mcp?1", "/mcp?2", "/mcp?elsewhere"], "the third waits");
+        let seen: Vec<_> = world
+            .server
+            .recorded()
+            .into_iter()
+            .map(|request| request.target)
+            .collect();
+        assert_eq!(
+            seen,
+            ["/mcp?settings", "/mcp?1", "/mcp?2", "/mcp?elsewhere"],
+            "the third waits"
+        );
         drop(first);
     });
     assert_eq!(third.unwrap().status(), 200);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use testbed::recorder::EventStream;
 use testbed::client::Stream;
+use testbed::recorder::EventStream;
 use testbed::{Reply, World};
 
 use crate::support::{MCP, OPEN, call, world};
@@ -30,26 +30,53 @@ async fn s3_2_tm_3_tm_7_tl_1_tl_9_each_event_passes_at_once_and_untouched() {
     world.server.answer(Reply::events());
     for method in ["POST", "GET"] {
         let request = world.client().request(method, "/mcp").bearer(world.token());
-        let mut stream = request.header("Accept", "text/event-stream").header("Last-Event-ID", "7").open().await;
+        let mut stream = request
+            .header("Accept", "text/event-stream")
+            .header("Last-Event-ID", "7")
+            .open()
+            .await;
         let upstream = world.server.stream().await;
-        assert_eq!(upstream.request().header("last-event-id"), Some("7"), "TL-8");
-        assert_eq!(stream.headers.get("content-type"), Some("text/event-stream"));
+        assert_eq!(
+            upstream.request().header("last-event-id"),
+            Some("7"),
+            "TL-8"
+        );
+        assert_eq!(
+            stream.headers.get("content-type"),
+            Some("text/event-stream")
+        );
         assert_eq!(stream.headers.get("cache-control"), Some("no-cache"));
         assert_eq!(stream.headers.get("content-length"), None);
-        for block in ["id: 1\ndata:\nretry: 500\n\n", ": ping\n\n", "event: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n", "data: ü\n\n", "\u{feff}data: x\n\n"] {
+        for block in [
+            "id: 1\ndata:\nretry: 500\n\n",
+            ": ping\n\n",
+            "event: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n",
+            "data: ü\n\n",
+            "\u{feff}data: x\n\n",
+        ] {
             upstream.send(block).await;
-            assert_eq!(stream.block().await.as_deref(), Some(block), "before the next one is sent");
+            assert_eq!(
+                stream.block().await.as_deref(),
+                Some(block),
+                "before the next one is sent"
+            );
         }
         upstream.end().await;
         let rest = stream.finish().await;
-        assert!(rest.complete && rest.body.is_empty(), "an early end is an end");
+        assert!(
+            rest.complete && rest.body.is_empty(),
+            "an early end is an end"
+        );
     }
 }
 
 #[tokio::test]
 async fn tm_8_streams_ask_proxies_not_to_buffer() {
     let world = world("", &[MCP]).await;
-    for reply in [Reply::events(), Reply::events().header("X-Accel-Buffering", "yes")] {
+    for reply in [
+        Reply::events(),
+        Reply::events().header("X-Accel-Buffering", "yes"),
+    ] {
         world.server.answer(reply);
         let (stream, _upstream) = opened(&world).await;
         assert_eq!(stream.headers.get("x-accel-buffering"), Some("no"));
@@ -62,7 +89,11 @@ async fn sec_56_comments_come_only_between_events() {
     world.server.answer(Reply::events());
     let (mut witness, _kept) = opened(&world).await;
     let (mut stream, upstream) = opened(&world).await;
-    assert_eq!(stream.block().await.as_deref(), Some(COMMENT), "before the first event");
+    assert_eq!(
+        stream.block().await.as_deref(),
+        Some(COMMENT),
+        "before the first event"
+    );
     for parts in [
         &["data: a", "\n", "data: b\n\n"][..],
         &["data: a\r", "\ndata: b\r\n\r", "\n"],
@@ -85,8 +116,15 @@ async fn sec_56_comments_come_only_between_events() {
         }
         let whole = parts.concat();
         assert_eq!(received.replace(COMMENT, ""), whole);
-        assert!(received.starts_with(&whole), "a comment inside the event: {received:?}");
-        assert_eq!(stream.block().await.as_deref(), Some(COMMENT), "and again after it");
+        assert!(
+            received.starts_with(&whole),
+            "a comment inside the event: {received:?}"
+        );
+        assert_eq!(
+            stream.block().await.as_deref(),
+            Some(COMMENT),
+            "and again after it"
+        );
     }
 }
 
@@ -95,12 +133,19 @@ async fn sec_56_nothing_is_put_into_encoded_or_measured_bodies() {
     let world = world("sse_keepalive: 50ms", &[MCP]).await;
     world.server.answer_once(Reply::events());
     let (mut witness, _kept) = opened(&world).await;
-    world.server.answer_once(Reply::events().header("Content-Encoding", "gzip"));
+    world
+        .server
+        .answer_once(Reply::events().header("Content-Encoding", "gzip"));
     let (mut encoded, upstream) = opened(&world).await;
     pass_time(&mut witness, 5).await;
     upstream.send("\u{1}compressed").await;
-    assert_eq!(encoded.chunk().await.as_deref(), Some("\u{1}compressed".as_bytes()));
-    let measured = Reply::status(200).header("Content-Type", "text/event-stream").body("data: x\n\n");
+    assert_eq!(
+        encoded.chunk().await.as_deref(),
+        Some("\u{1}compressed".as_bytes())
+    );
+    let measured = Reply::status(200)
+        .header("Content-Type", "text/event-stream")
+        .body("data: x\n\n");
     world.server.answer_once(measured);
     let answer = call(&world).send().await;
     assert_eq!(answer.is(200).text(), "data: x\n\n");
@@ -145,7 +190,10 @@ async fn r9112_tl_9_a_stream_that_breaks_off_upstream_breaks_off_here() {
     upstream.event("1").await;
     assert_eq!(stream.event().await.unwrap().data, "1");
     drop(upstream);
-    assert!(!stream.finish().await.complete, "no clean end that nobody has sent");
+    assert!(
+        !stream.finish().await.complete,
+        "no clean end that nobody has sent"
+    );
 }
 
 #[tokio::test]
@@ -166,14 +214,20 @@ async fn tl_10_tm_7_one_caller_may_have_many_streams() {
 async fn sec_55_a_stream_ends_when_its_token_does() {
     let world = world("", &[MCP]).await;
     world.server.answer(Reply::events());
-    let request = world.client().get("/mcp").bearer(world.token().expires_in(2));
+    let request = world
+        .client()
+        .get("/mcp")
+        .bearer(world.token().expires_in(2));
     let mut stream = request.open().await;
     let upstream = world.server.stream().await;
     let (mut lasting, lasting_upstream) = opened(&world).await;
     upstream.event("while it is good").await;
     assert_eq!(stream.event().await.unwrap().data, "while it is good");
     let end = tokio::time::timeout(Duration::from_secs(2 + 5), stream.finish()).await;
-    assert!(end.expect("within 5 s of the token's end").complete, "a clean end: clients come back with a new token");
+    assert!(
+        end.expect("within 5 s of the token's end").complete,
+        "a clean end: clients come back with a new token"
+    );
     upstream.closed().await;
     lasting_upstream.event("still").await;
     assert_eq!(lasting.event().await.unwrap().data, "still", "others stay");
@@ -181,13 +235,24 @@ async fn sec_55_a_stream_ends_when_its_token_does() {
 
 #[tokio::test]
 async fn sec_55_streams_may_outlive_their_token_where_the_route_says_so() {
-    let lenient = r#"{ path: /mcp, upstream: "{upstream}/mcp", streams: { end_at_expiry: false } }"#;
+    let lenient =
+        r#"{ path: /mcp, upstream: "{upstream}/mcp", streams: { end_at_expiry: false } }"#;
     let strict = r#"{ path: /strict, upstream: "{upstream}/mcp" }"#;
     let world = world("", &[lenient, strict]).await;
     world.server.answer(Reply::events());
-    let mut stream = world.client().get("/mcp").bearer(world.token().expires_in(1)).open().await;
+    let mut stream = world
+        .client()
+        .get("/mcp")
+        .bearer(world.token().expires_in(1))
+        .open()
+        .await;
     let upstream = world.server.stream().await;
-    let witness = world.client().get("/strict").bearer(world.token_for("/strict").expires_in(1)).open().await;
+    let witness = world
+        .client()
+        .get("/strict")
+        .bearer(world.token_for("/strict").expires_in(1))
+        .open()
+        .await;
     let _kept = world.server.stream().await;
     assert!(witness.finish().await.complete);
     upstream.event("still here").await;
@@ -209,12 +274,18 @@ async fn sec_55_a_stream_ends_when_its_key_is_withdrawn() {
 #[tokio::test]
 async fn sec_55_tm_11_no_stream_is_older_than_its_route_allows() {
     let route = r#"{ path: /mcp, upstream: "{upstream}/mcp", auth: { type: none }, dangerous: [anonymous_access], streams: { max_age: 1s } }"#;
-    let world = world("sse_keepalive: 100ms", &[route, &OPEN.replace("/mcp", "/other")]).await;
+    let world = world(
+        "sse_keepalive: 100ms",
+        &[route, &OPEN.replace("/mcp", "/other")],
+    )
+    .await;
     world.server.answer(Reply::events());
     let stream = world.client().get("/mcp").open().await;
     let upstream = world.server.stream().await;
     let _busy = upstream.event("1").await;
-    let end = tokio::time::timeout(Duration::from_secs(5), stream.finish()).await.expect("an end");
+    let end = tokio::time::timeout(Duration::from_secs(5), stream.finish())
+        .await
+        .expect("an end");
     assert!(end.complete && end.text().starts_with("data: 1\n\n"));
     upstream.closed().await;
 }

@@ -15,7 +15,10 @@ pub(crate) const WEB: &str = r#"{ path: /, name: web, upstream: "{upstream}", tr
 
 /// A configuration with these further keys of `server`, like `"timeouts: { idle: 1s }"`, and these routes.
 pub(crate) fn config(server: &str, routes: &[&str]) -> String {
-    let routes: Vec<_> = routes.iter().map(|route| format!("  - {route}\n")).collect();
+    let routes: Vec<_> = routes
+        .iter()
+        .map(|route| format!("  - {route}\n"))
+        .collect();
     format!(
         "server: {{ listen: \"127.0.0.1:0\", {server} }}\n\
          admin: {{ listen: \"127.0.0.1:0\" }}\n\

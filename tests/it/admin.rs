@@ -1,0 +1,275 @@
+//! The operator's listener: probes and metrics, and that no request can make them grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use testbed::{Idp, Reply, World};
+
+use crate::setting::program;
+use crate::support::{MCP, OPEN, WEB, call, config, world};
+
+/// All series with their values.
+async fn series(world: &World) -> BTreeMap<String, f64> {
+    let answer = world.gateway.admin().get("/metrics").send().await;
+    let kind = answer.is(200).header("content-type").unwrap();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = answer.text();
+    assert!(text.ends_with("# EOF\n"));
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let split = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    };
+    lines.map(split).collect()
+}
+
+/// Names of all metrics, without labels.
+fn names(series: &BTreeMap<String, f64>) -> BTreeSet<&str> {
+    series
+        .keys()
+        .map(|name| name.split('{').next().unwrap())
+        .collect()
+}
+
+/// The value of the one series of this name with these labels, among others.
+#[track_caller]
+fn value(series: &BTreeMap<String, f64>, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}=\"{value}\""))
+        .collect();
+    let fits = |(key, _): &(&String, &f64)| {
+        key.starts_with(&format!("{name}{{")) && labels.iter().all(|label| key.contains(label))
+    };
+    let found: Vec<_> = series.iter().filter(fits).collect();
+    assert_eq!(found.len(), 1, "{name} {labels:?} in {series:#?}");
+    *found[0].1
+}
+
+/// How many requests ended so.
+#[track_caller]
+fn assert_requests(
+    series: &BTreeMap<String, f64>,
+    route: &str,
+    outcome: &str,
+    reason: &str,
+    expected: f64,
+) {
+    let labels = [("route", route), ("outcome", outcome), ("reason", reason)];
+    let counted = value(series, "portcullis_requests_total", &labels);
+    assert!((counted - expected).abs() < 0.1, "{labels:?}: {counted}");
+}
+
+#[tokio::test]
+async fn health_the_probes_are_on_their_own_listener() {
+    let world = world("", &[WEB]).await;
+    for (path, status, text) in [("/healthz", 200, "ok\n"), ("/readyz", 200, "ready\n")] {
+        let answer = world.gateway.admin().get(path).send().await;
+        assert_eq!(answer.is(status).text(), text);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let head = world.gateway.admin().request("HEAD", path).send().await;
+        assert_eq!(head.is(200).body, b"");
+    }
+    world.gateway.admin().get("/").send().await.is(404);
+    world.gateway.admin().get("/mcp").send().await.is(404);
+    for method in ["POST", "DELETE", "OPTIONS"] {
+        let answer = world
+            .gateway
+            .admin()
+            .request(method, "/metrics")
+            .send()
+            .await;
+        assert_eq!(answer.is(405).header("allow"), Some("GET, HEAD"));
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        world.client().get(path).send().await.is(200);
+        assert_eq!(
+            world.server.last().target,
+            path,
+            "the public listener has none of them"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_a_lazy_provider_is_waited_for_with_503() {
+    let idp = Idp::start().await;
+    idp.go_down();
+    let yaml = config("", &[MCP]).replace("leeway: 0s", "leeway: 0s, start: lazy");
+    let world = World::start_with(program(), idp, &yaml).await;
+    world.gateway.admin().get("/readyz").send().await.is(200);
+    let refused = call(&world).send().await;
+    assert!(refused.is(503).header("retry-after").is_some());
+    assert_eq!(
+        refused.header("www-authenticate"),
+        None,
+        "another login would not help"
+    );
+    assert_eq!(world.server.requests(), 0);
+    world.idp.come_back();
+    let answered = async {
+        while call(&world).send().await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), answered).await;
+    assert!(in_time.is_ok(), "once the provider is back");
+}
+
+#[tokio::test]
+async fn s3_38_metrics_tell_how_requests_ended() {
+    let world = world("", &[MCP, WEB]).await;
+    call(&world).send().await.is(200);
+    call(&world).send().await.is(200);
+    world.client().post("/mcp").send().await.is(401);
+    world
+        .client()
+        .post("/mcp")
+        .bearer("a.b.c")
+        .send()
+        .await
+        .is(401);
+    world.client().get("/x").send().await.is(200);
+    world.client().get("/health").send().await.is(200);
+    world.client().get("/oauth/x").send().await.is(404);
+    world
+        .client()
+        .get("/health")
+        .host("evil.example")
+        .send()
+        .await
+        .is(200);
+    world
+        .client()
+        .get("/x")
+        .host("evil.example")
+        .send()
+        .await
+        .is(421);
+    world.server.answer_once(Reply::close());
+    call(&world).send().await.is(502);
+    let all = series(&world).await;
+    assert_requests(&all, "/mcp", "allowed", "", 2.0);
+    assert_requests(&all, "/mcp", "refused", "missing_credentials", 1.0);
+    assert_requests(&all, "/mcp", "failed", "upstream_unreachable", 1.0);
+    assert_requests(&all, "web", "allowed", "", 1.0);
+    assert_requests(&all, "portcullis", "answered", "", 2.0);
+    assert_requests(&all, "portcullis", "refused", "not_found", 1.0);
+    assert_requests(&all, "none", "refused", "misdirected", 1.0);
+    let corp = ("authenticator", "corp");
+    let proven = value(
+        &all,
+        "portcullis_authentications_total",
+        &[corp, ("result", "proven")],
+    );
+    assert!((proven - 3.0).abs() < 0.1);
+    value(&all, "portcullis_jwks_age_seconds", &[corp]);
+    let unreachable = [("route", "/mcp"), ("kind", "unreachable")];
+    value(&all, "portcullis_upstream_errors_total", &unreachable);
+    let mcp = [("route", "/mcp")];
+    let count = value(&all, "portcullis_request_duration_seconds_count", &mcp);
+    assert!((count - 5.0).abs() < 0.1);
+    value(&all, "portcullis_gateway_duration_seconds_count", &mcp);
+    let expected = [
+        "portcullis_authentications_total",
+        "portcullis_gateway_duration_seconds_bucket",
+        "portcullis_gateway_duration_seconds_count",
+        "portcullis_gateway_duration_seconds_sum",
+        "portcullis_jwks_age_seconds",
+        "portcullis_open_streams",
+        "portcullis_request_duration_seconds_bucket",
+        "portcullis_request_duration_seconds_count",
+        "portcullis_request_duration_seconds_sum",
+        "portcullis_requests_total",
+        "portcullis_upstream_errors_total",
+    ];
+    assert_eq!(names(&all), expected.into_iter().collect());
+}
+
+#[tokio::test]
+async fn open_streams_are_counted_while_they_are_open() {
+    let world = world("", &[OPEN]).await;
+    world.server.answer(Reply::events());
+    let open = async || series(&world).await["portcullis_open_streams"];
+    assert!(open().await < 0.5);
+    let first = world.client().post("/mcp").open().await;
+    let second = world.client().post("/mcp").open().await;
+    let (upstream, _second) = (world.server.stream().await, world.server.stream().await);
+    assert!((open().await - 2.0).abs() < 0.1);
+    upstream.end().await;
+    let ended = async {
+        while open().await > 1.5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(testbed::client::PATIENCE, ended)
+        .await
+        .expect("one less");
+    drop((first, second));
+}
+
+#[tokio::test]
+async fn s3_38_no_request_can_add_series() {
+    let world = world("", &[MCP]).await;
+    let ask = async |i: u32| {
+        let noise = format!("noise{i}");
+        world
+            .client()
+            .get(&format!("/{noise}"))
+            .send()
+            .await
+            .is(404);
+        world
+            .client()
+            .post("/mcp")
+            .host(&format!("{noise}.example"))
+            .send()
+            .await
+            .is(421);
+        world
+            .client()
+            .request(&format!("METHOD{i}"), "/mcp")
+            .send()
+            .await
+            .is(405);
+        world
+            .client()
+            .post("/mcp")
+            .header("Origin", &format!("https://{noise}.example"))
+            .send()
+            .await
+            .is(403);
+        let token = world
+            .token()
+            .subject(&noise)
+            .claim("iss", format!("https://{noise}.example"))
+            .claim("client_id", noise.clone());
+        world
+            .client()
+            .post("/mcp")
+            .bearer(token)
+            .send()
+            .await
+            .is(401);
+        let header = format!(r#"{{"alg":"{noise}","kid":"{noise}"}}"#);
+        let odd = world
+            .token()
+            .sign_raw(&header, &world.token().claims_text());
+        world.client().post("/mcp").bearer(odd).send().await.is(401);
+        world
+            .client()
+            .post("/mcp")
+            .bearer(world.token().subject(&noise))
+            .send()
+            .await
+            .is(200);
+    };
+    ask(0).await;
+    let before: Vec<_> = series(&world).await.into_keys().collect();
+    for i in 1..40 {
+        ask(i).await;
+    }
+    let after: Vec<_> = series(&world).await.into_keys().collect();
+    assert_eq!(before, after);
+    assert!(!after.join("\n").contains("noise"));
+}

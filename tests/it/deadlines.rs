@@ -1,0 +1,218 @@
+//! Deadlines and caps: every way in which a peer can keep us waiting has an end.
+//!
+//! Each story has its deadline small and all others at their defaults, which are longer than a test waits for anything. So what
+//! ends in time has ended by the deadline that the story is about.
+
+use std::time::{Duration, Instant};
+
+use testbed::client::h2;
+use testbed::{Reply, World};
+
+use crate::support::{MCP, OPEN, call, world};
+
+/// The deadline in each of these stories.
+const SHORT: Duration = Duration::from_millis(300);
+/// The least time it takes, seen from a moment before it began; the gateway counts in milliseconds.
+const NOT_BEFORE: Duration = Duration::from_millis(299);
+/// Well before any other deadline.
+const SOON: Duration = Duration::from_secs(4);
+
+fn head(world: &World, more: &str) -> String {
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{more}",
+        world.gateway.address(),
+        world.token().sign()
+    )
+}
+
+#[tokio::test]
+async fn tm_11_a_connection_that_says_nothing_is_closed() {
+    let world = world("timeouts: { request_head: 300ms }", &[MCP]).await;
+    for first in ["", "P", "PRI * HTTP/2.0\r\n\r\n"] {
+        let begun = Instant::now();
+        let mut connection = world.client().connect().await;
+        connection.write(first.as_bytes()).await;
+        assert!(connection.closes_within(SOON).await, "{first:?}");
+        assert!(
+            begun.elapsed() >= NOT_BEFORE,
+            "{first:?}: not before its time"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tm_11_a_head_that_drips_is_cut_also_later_on_a_connection() {
+    let world = world("timeouts: { request_head: 300ms }", &[MCP]).await;
+    for good_ones in [0, 1] {
+        let mut connection = world.client().connect().await;
+        for _ in 0..good_ones {
+            connection.write(&call(&world).to_bytes()).await;
+            connection.answer().await.unwrap().is(200);
+        }
+        let begun = Instant::now();
+        let mut lines = 0;
+        connection.write(head(&world, "").as_bytes()).await;
+        // a byte now and then does not buy more time
+        while !connection.closes_within(Duration::from_millis(50)).await {
+            connection.write(b"X: 1\r\n").await;
+            lines += 1;
+            assert!(
+                begun.elapsed() < SOON,
+                "after {good_ones} requests and {lines} lines"
+            );
+        }
+        assert!(lines > 1, "it was given its time");
+    }
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn tm_11_an_idle_connection_is_closed() {
+    let world = world("timeouts: { idle: 300ms }", &[MCP]).await;
+    let mut connection = world.client().connect().await;
+    let mut last = Instant::now();
+    for _ in 0..2 {
+        last = Instant::now();
+        connection.write(&call(&world).to_bytes()).await;
+        connection.answer().await.unwrap().is(200);
+    }
+    assert!(connection.closes_within(SOON).await);
+    assert!(last.elapsed() >= NOT_BEFORE);
+}
+
+#[tokio::test]
+async fn tm_11_an_idle_h2_connection_is_closed() {
+    let world = world("timeouts: { idle: 300ms }", &[MCP]).await;
+    let used = h2::Connection::open(world.gateway.address()).await;
+    used.send(call(&world)).await.unwrap().is(200);
+    let unused = h2::Connection::open(world.gateway.address()).await;
+    for connection in [used, unused] {
+        let closed = async {
+            while !connection.is_closed() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(tokio::time::timeout(SOON, closed).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn tm_7_a_connection_that_waits_for_its_answer_is_not_idle() {
+    let world = world(
+        "timeouts: { idle: 300ms, request_head: 300ms, request_body: 300ms }",
+        &[MCP],
+    )
+    .await;
+    world
+        .server
+        .answer(Reply::json(&serde_json::json!({})).after(3 * SHORT));
+    call(&world).send().await.is(200);
+    let connection = h2::Connection::open(world.gateway.address()).await;
+    connection.send(call(&world)).await.unwrap().is(200);
+    world.server.answer(Reply::events());
+    let mut stream = call(&world).open().await;
+    let upstream = world.server.stream().await;
+    assert!(
+        stream.is_silent_for(3 * SHORT).await,
+        "open, and nothing in it"
+    );
+    upstream.event("late").await;
+    assert_eq!(stream.event().await.unwrap().data, "late");
+}
+
+#[tokio::test]
+async fn tm_11_a_body_that_does_not_come_is_408() {
+    let world = world("timeouts: { request_body: 300ms }", &[MCP]).await;
+    for framing in [
+        "Content-Length: 100\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n",
+    ] {
+        let before = world.server.requests();
+        let mut connection = world.client().connect().await;
+        connection.write(head(&world, framing).as_bytes()).await;
+        if framing.starts_with('T') {
+            connection.write(b"3\r\nabc\r\n").await;
+        }
+        let answer = connection.answer().await.unwrap();
+        assert!(answer.is(408).closed);
+        if world.server.requests() > before {
+            world.server.closed(before).await;
+            assert!(
+                !world.server.last().complete,
+                "the upstream never sees an end"
+            );
+        }
+    }
+    world.gateway.wait_for_log("body_timeout").await;
+}
+
+#[tokio::test]
+async fn tm_11_a_body_that_drips_is_408_all_the_same() {
+    let world = world("timeouts: { request_body: 300ms }", &[MCP]).await;
+    let mut connection = world.client().connect().await;
+    connection
+        .write(head(&world, "Content-Length: 100000\r\n\r\n").as_bytes())
+        .await;
+    let begun = Instant::now();
+    while world
+        .gateway
+        .log()
+        .iter()
+        .all(|line| !line.contains("body_timeout"))
+    {
+        connection.write(b"x").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(
+            begun.elapsed() < SOON,
+            "a byte now and then does not buy more time"
+        );
+    }
+    connection.answer().await.unwrap().is(408);
+}
+
+#[tokio::test]
+async fn r9113_a_peer_that_takes_nothing_is_let_go() {
+    let world = world("timeouts: { idle: 300ms }", &[MCP]).await;
+    world.server.answer(
+        Reply::status(200)
+            .header("Content-Type", "application/json")
+            .body(vec![b'x'; 40_000_000]),
+    );
+    let mut connection = world.client().connect().await;
+    connection.write(&call(&world).to_bytes()).await;
+    world.server.wait_for(1).await;
+    // nothing is read: all buffers on the way fill, and the upstream's connection must still end
+    world.server.closed(0).await;
+    world.gateway.wait_for_log("client_gone").await;
+    drop(connection);
+}
+
+#[tokio::test]
+async fn tm_11_over_the_cap_nobody_is_accepted_until_one_leaves() {
+    let world = world("limits: { connections: 2 }", &[OPEN]).await;
+    let post = |nr: u32| world.client().post(&format!("/mcp?{nr}")).to_bytes();
+    let mut first = world.client().connect().await;
+    let mut second = world.client().connect().await;
+    for (nr, connection) in [(1, &mut first), (2, &mut second)] {
+        connection.write(&post(nr)).await;
+        connection.answer().await.unwrap().is(200);
+    }
+    let mut third = world.client().connect().await;
+    third.write(&post(3)).await;
+    for nr in 4..8 {
+        first.write(&post(nr)).await;
+        first.answer().await.unwrap().is(200);
+    }
+    let seen: Vec<_> = world
+        .server
+        .recorded()
+        .into_iter()
+        .map(|request| request.target)
+        .collect();
+    assert!(!seen.contains(&"/mcp?3".to_owned()), "it waits: {seen:?}");
+    drop(second);
+    third.answer().await.unwrap().is(200);
+    assert_eq!(world.server.last().target, "/mcp?3");
+    let probe = world.gateway.admin().get("/healthz").send().await;
+    probe.is(200);
+}
