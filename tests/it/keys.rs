@@ -142,3 +142,75 @@ async fn s3_38_the_counters_move_by_one_per_reject() {
         "{metrics}"
     );
 }
+
+#[tokio::test]
+async fn s4_17_all_who_bring_a_new_key_at_once_share_one_fetch() {
+    let world = world().await;
+    world.idp.rotate_keys();
+    world.idp.slow_down(Duration::from_millis(300));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let request = call(&world).bearer(world.token().fresh());
+        calls.spawn(request.send());
+    }
+    for answer in calls.join_all().await {
+        answer.is(200);
+    }
+    assert_eq!(world.idp.fetches("/jwks"), 2);
+}
+
+#[tokio::test]
+async fn s4_17_who_waits_for_a_slow_provider_waits_alone() {
+    let world = world().await;
+    world.idp.slow_down(Duration::from_mins(1));
+    let unknown = call(&world).bearer(world.token().header("kid", "new"));
+    let waiting = tokio::spawn(unknown.send());
+    let begun = Instant::now();
+    for _ in 0..20 {
+        let good = call(&world).bearer(world.token().fresh());
+        good.send().await.is(200);
+    }
+    assert!(!waiting.is_finished(), "it still waits");
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "nobody else does: {:?}",
+        begun.elapsed()
+    );
+    let answer = waiting.await.unwrap();
+    answer.is(503);
+    assert!(answer.header("retry-after").is_some());
+}
+
+const WITH_A_PARTNER: &str = r#"
+server: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
+authenticators:
+  corp: { oidc: { issuer: "{idp}" } }
+  partner: { oidc: { issuer: "{partner}", start: lazy } }
+routes:
+  - { path: /mcp, upstream: "{upstream}", auth: { accept: [corp, partner] } }
+"#;
+
+#[tokio::test]
+async fn s3_47_a_partner_that_is_away_is_the_partners_trouble_alone() {
+    let partner = Idp::start().await;
+    partner.go_down();
+    let template = WITH_A_PARTNER.replace("{partner}", partner.issuer());
+    let world = World::start(crate::setting::program(), &template).await;
+    call(&world).bearer(world.token()).send().await.is(200);
+    let theirs = partner.token().audience(&world.gateway.url("/mcp"));
+    let answer = call(&world).bearer(theirs).send().await;
+    answer.is(503);
+    let forged = world.token().sign_with_other_key();
+    let answer = call(&world).bearer(forged).send().await;
+    answer.refused(401, "invalid_token");
+    let document = world
+        .client()
+        .get("/.well-known/oauth-protected-resource/mcp");
+    let document = document.send().await.json();
+    let issuers = [world.idp.issuer(), partner.issuer()];
+    assert_eq!(
+        document["authorization_servers"],
+        serde_json::json!(issuers)
+    );
+}

@@ -8,6 +8,7 @@
 
 mod admin;
 mod audiences;
+mod back_channel;
 mod bodies;
 mod challenges;
 mod commands;
