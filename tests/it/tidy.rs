@@ -183,6 +183,26 @@ async fn what_the_sample_leaves_to_the_reader_is_good_too() {
     }
 }
 
+/// What is measured is what is shipped: an ordinary configuration, once its places are filled in.
+#[tokio::test]
+async fn the_benchmark_measures_a_good_configuration() {
+    let keys = tempfile::tempdir().unwrap();
+    let idp = testbed::Idp::start().await;
+    std::fs::write(keys.path().join("jwks.json"), idp.jwks().to_string()).unwrap();
+    let mut yaml = read("tests/bench/peers/portcullis.yaml");
+    for (place, value) in [
+        ("@PORT@", "8080"),
+        ("@ADMIN@", "9091"),
+        ("@ORIGIN@", "3000"),
+        ("@ISSUER@", "https://issuer.example"),
+        ("@AUDIENCE@", "https://mcp.example.com/mcp"),
+        ("@KEYS@", keys.path().to_str().unwrap()),
+    ] {
+        yaml = yaml.replace(place, value);
+    }
+    check("tests/bench/peers/portcullis.yaml", &yaml).await;
+}
+
 /// The schema that editors find beside the sample. Made by `portcullis schema > gateway.schema.json`.
 #[tokio::test]
 async fn the_committed_schema_is_the_programs() {
