@@ -226,16 +226,18 @@ fn nothing_is_left_to_be_done_or_printed_for_debugging() {
     }
 }
 
-/// Only `trust` knows whether a forwarding header may be believed. `inject` removes and writes them and never looks at one.
-#[test]
-fn sec_30_only_trust_reads_forwarding_headers() {
-    const NAMES: [&str; 5] = [
-        "x_forwarded_",
-        "\"x-forwarded-",
-        "\"forwarded\"",
-        "forwarded)",
-        "header::forwarded",
-    ];
+/// How a forwarding header may be named, in lower case.
+const FORWARDING: [&str; 6] = [
+    "x_forwarded_",
+    "\"x-forwarded-",
+    "\"forwarded\"",
+    "forwarded)",
+    "forwarded]",
+    "header::forwarded",
+];
+
+/// The calls in a source text that read a forwarding header.
+fn reads_of_forwarding(source: &str) -> Vec<String> {
     const READERS: [&str; 8] = [
         ".get(",
         ".get_all(",
@@ -246,6 +248,22 @@ fn sec_30_only_trust_reads_forwarding_headers() {
         ".get_mut(",
         "headers[",
     ];
+    // without white space and references, so that neither layout nor `&` hides a call
+    let text: String = source
+        .to_ascii_lowercase()
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != '&')
+        .collect();
+    let text = text.replace("headername::from_static(", "");
+    let calls = READERS
+        .iter()
+        .flat_map(|reader| FORWARDING.map(|name| format!("{reader}{name}")));
+    calls.filter(|call| text.contains(call)).collect()
+}
+
+/// Only `trust` knows whether a forwarding header may be believed. `inject` removes and writes them and never looks at one.
+#[test]
+fn sec_30_only_trust_reads_forwarding_headers() {
     let trust = Path::new("crates/proxy/src/stage/trust.rs");
     assert!(read(trust).contains("X_FORWARDED_FOR"), "it is still there");
     for path in sources() {
@@ -255,27 +273,44 @@ fn sec_30_only_trust_reads_forwarding_headers() {
         if !product || path == trust || path.starts_with(trust.with_extension("")) {
             continue;
         }
-        // without white space and references, so that neither layout nor `&` hides a call
-        let text: String = read(&path)
-            .to_ascii_lowercase()
-            .chars()
-            .filter(|c| !c.is_whitespace() && *c != '&')
-            .collect();
-        let text = text.replace("headername::from_static(", "");
-        for reader in READERS {
-            for name in NAMES {
-                let call = format!("{reader}{name}");
-                assert!(!text.contains(&call), "{call} in {}", path.display());
-            }
-        }
+        let text = read(&path);
+        assert_eq!(
+            reads_of_forwarding(&text),
+            [""; 0],
+            "only trust.rs reads them, not {}",
+            path.display()
+        );
         let writes = path.starts_with("crates/proxy/src/stage/inject")
             || path == Path::new("crates/proxy/src/stage/inject.rs");
-        let mentions = NAMES[..3].iter().any(|name| text.contains(name));
+        let lower = text.to_ascii_lowercase();
+        let mentions = FORWARDING[..3].iter().any(|name| lower.contains(name));
         assert!(
             writes || !mentions,
             "{} speaks of forwarding headers",
             path.display()
         );
+    }
+}
+
+#[test]
+fn sec_30_a_read_of_a_forwarding_header_is_noticed() {
+    for read in [
+        "headers.get(&X_FORWARDED_FOR)",
+        "head.headers\n    .get_all(\n        &X_FORWARDED_PROTO,\n    )",
+        "headers.get(\"x-forwarded-host\")",
+        "headers.contains_key(FORWARDED)",
+        "headers.get(header::FORWARDED)",
+        "head.headers[FORWARDED]",
+        "headers.remove(HeaderName::from_static(\"forwarded\"))",
+    ] {
+        assert_eq!(reads_of_forwarding(read).len().min(1), 1, "{read}");
+    }
+    for fine in [
+        "headers.insert(X_FORWARDED_FOR, client);",
+        "const NAMES: &[&str] = &[\"x-forwarded-user\"];",
+        "record.forwarded = true;",
+    ] {
+        assert_eq!(reads_of_forwarding(fine), [""; 0], "{fine}");
     }
 }
 
