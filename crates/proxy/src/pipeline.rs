@@ -21,7 +21,7 @@ pub(crate) async fn handle(
     peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Recorded> {
-    let mut record = Record::open(Arc::clone(&plan), &request);
+    let mut record = Record::open(Arc::clone(&plan), &peer, &request);
     let answer = match walk(&plan, &peer, request, &mut record).await {
         Ok(answer) => answer,
         Err(stop) => record.answer(stop),

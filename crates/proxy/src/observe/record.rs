@@ -24,6 +24,7 @@ use oauth::error::ErrorCode;
 use crate::body::{Body, BodyError};
 use crate::observe::metrics::Outcome;
 use crate::plan::{Plan, Site};
+use crate::server::Peer;
 use crate::stage::cors::Cors;
 use crate::stage::forward::Waited;
 use crate::stage::identify::Identified;
@@ -62,7 +63,7 @@ struct Closing {
 }
 
 impl Record {
-    pub(crate) fn open(plan: Arc<Plan>, request: &Request<Incoming>) -> Self {
+    pub(crate) fn open(plan: Arc<Plan>, peer: &Peer, request: &Request<Incoming>) -> Self {
         let id = plan.request_ids.next();
         let closing = Closing {
             plan,
@@ -70,7 +71,7 @@ impl Record {
             id,
             method: request.method().clone(),
             path: request.uri().path().into(),
-            client: None,
+            client: Some(peer.address.ip().to_canonical()), // until it is known who speaks through the peer
             site: None,
             own: false,
             caller: None,
