@@ -230,6 +230,23 @@ async fn r9110_an_answer_comes_down_while_it_is_made() {
 }
 
 #[tokio::test]
+async fn r9110_an_answer_before_the_end_of_the_request_is_passed_on_at_once() {
+    let world = world("", &[MCP]).await;
+    let early = Reply::status(413).header("Content-Type", "application/json");
+    world
+        .server
+        .answer_once(early.body("{\"early\":1}").early().then_close());
+    let mut connection = world.client().connect().await;
+    connection
+        .write(head(&world, "Content-Length: 100000\r\n").as_bytes())
+        .await;
+    connection.write(b"first").await;
+    let answer = connection.answer().await.unwrap();
+    assert_eq!(answer.is(413).json(), json!({"early": 1}));
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test]
 async fn t_a12_many_at_once_each_get_their_own() {
     let world = Arc::new(world("", &[OPEN]).await);
     world

@@ -76,7 +76,13 @@ async fn sec_30_prm_6_every_other_name_is_421_before_anything_else() {
         .client()
         .get("/.well-known/oauth-protected-resource/mcp")
         .host("evil.example");
-    refused(&world, document, 421, "misdirected").await;
+    let refused = refused(&world, document, 421, "misdirected").await;
+    assert_eq!(refused.entry["client"], "127.0.0.1");
+    assert_eq!(
+        refused.entry["path"],
+        "/.well-known/oauth-protected-resource/mcp"
+    );
+    assert!(refused.cause().contains("evil.example"));
 }
 
 #[tokio::test]

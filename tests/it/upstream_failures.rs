@@ -361,6 +361,22 @@ async fn r9112_an_old_upstream_does_not_make_us_old() {
 }
 
 #[tokio::test]
+async fn r9110_hints_before_an_answer_do_no_harm() {
+    let world = world("", &[MCP]).await;
+    let hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    world
+        .server
+        .answer_once(Reply::raw(format!("{hints}{answer}")));
+    let answer = call(&world).send().await;
+    assert_eq!(
+        (answer.is(200).text(), answer.header("link")),
+        ("{}".to_owned(), None)
+    );
+    call(&world).send().await.is(200);
+}
+
+#[tokio::test]
 async fn tm_9_a_server_without_get_says_so_itself() {
     let world = world("", &[MCP]).await;
     world
