@@ -6,7 +6,7 @@ use std::sync::Arc;
 use config::Config;
 use identity::{Clock, Timestamp};
 use proxy::{Gateway, ServeError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sources::{self, Environment};
 use crate::{End, logging, report};
@@ -84,18 +84,24 @@ pub(crate) fn clock() -> Clock {
     Arc::new(now)
 }
 
-/// Resolves at SIGTERM or SIGINT. Where a signal cannot be listened to, the default (an immediate end) stays in force.
-pub(crate) async fn stop_signal() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Resolves at SIGTERM or SIGINT, also at one that came before anybody waited: whoever reads "ready" in the log may send it at once.
+/// Where a signal cannot be listened to, the default (an immediate end) stays in force.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async {
+        tokio::select! {
+            () = arrival(terminate) => {}
+            () = arrival(interrupt) => {}
         }
-    };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
+    }
+}
+
+async fn arrival(signal: std::io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }
