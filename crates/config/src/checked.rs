@@ -76,7 +76,7 @@ pub struct Timeouts {
     /// Between two requests of a connection.
     pub idle: Duration,
     pub connect: Duration,
-    /// From the end of the request to the upstream's head.
+    /// From forwarding the request, its body included, to the upstream's head.
     pub response_head: Duration,
     /// From SIGTERM to exit.
     pub drain: Duration,

@@ -98,7 +98,7 @@ pub(crate) struct Timeouts {
     pub(crate) idle: Option<Text<Duration>>,
     /// For a connection to the upstream. Default 5s.
     pub(crate) connect: Option<Text<Duration>>,
-    /// From the end of the request to the head of the upstream's answer. Default 300s.
+    /// From forwarding the request (its body included) to the head of the upstream's answer. Default 300s.
     pub(crate) response_head: Option<Text<Duration>>,
     /// From SIGTERM to exit. Default 25s, below the 30s of Kubernetes.
     pub(crate) drain: Option<Text<Duration>>,
