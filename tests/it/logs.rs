@@ -206,10 +206,21 @@ async fn sec_81_s0_19_planted_secrets_come_out_nowhere() {
     assert!(!format!("{answer:?}").contains("hunter2planted"));
 }
 
-/// A pipe whose reader has died must not take the gateway along.
-#[tokio::test]
-async fn a_log_that_nobody_reads_any_more_harms_nobody() {
-    let idp = Idp::start().await;
+/// A program whose log goes into a pipe, with the pipe in our hands once it is ready.
+struct Piped {
+    child: std::process::Child,
+    client: testbed::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+async fn piped(idp: &Idp) -> (Piped, std::process::ChildStderr) {
     let yaml = usual("", "")
         .replace("{idp}", idp.issuer())
         .replace("{upstream}", "http://127.0.0.1:9");
@@ -222,24 +233,51 @@ async fn a_log_that_nobody_reads_any_more_harms_nobody() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let log = child.stderr.take().unwrap();
-    let address = tokio::task::spawn_blocking(move || {
-        let lines = std::io::BufRead::lines(std::io::BufReader::new(log));
-        let entries = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let (address, log) = tokio::task::spawn_blocking(move || {
         let mut address = None;
-        for entry in entries {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            std::io::BufRead::read_line(&mut log, &mut line).unwrap();
+            let entry: Value = serde_json::from_str(&line).unwrap();
             match entry["message"].as_str() {
                 Some("listening") => address = entry["address"].as_str().map(str::to_owned),
                 Some("ready") => break,
                 _ => {}
             }
         }
-        address.unwrap().parse().unwrap() // and the pipe is closed
-    });
-    let client = testbed::Client::new(address.await.unwrap());
+        (address.unwrap().parse().unwrap(), log.into_inner())
+    })
+    .await
+    .unwrap();
+    let client = testbed::Client::new(address);
+    let piped = Piped {
+        child,
+        client,
+        _folder: folder,
+    };
+    (piped, log)
+}
+
+/// A pipe whose reader has died must not take the gateway along.
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_harms_nobody() {
+    let idp = Idp::start().await;
+    let (gateway, log) = piped(&idp).await;
+    drop(log);
     for _ in 0..3 {
-        client.post("/mcp").send().await.is(401);
+        gateway.client.post("/mcp").send().await.is(401);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+/// Nor one whose reader has stopped reading: refusals cost a line each, and anybody can cause them.
+#[tokio::test]
+async fn a_log_that_is_not_read_for_a_while_makes_nobody_wait() {
+    let idp = Idp::start().await;
+    let (gateway, _unread) = piped(&idp).await;
+    // a pipe holds 64 KiB, a line is over 200 bytes: it is full long before the last of these
+    for _ in 0..600 {
+        gateway.client.post("/mcp").send().await.is(401);
+    }
 }

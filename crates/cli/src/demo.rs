@@ -54,7 +54,7 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
         .map_err(|problems| report::problems("the demo's configuration", problems))?;
     let mut config = loaded.config;
     config.logging.level = Level::Warn; // refusals are shown, they are part of what there is to see
-    logging::init(&config.logging);
+    let _logs = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
 
     let gateway = Gateway::start(config, run::clock())
         .await

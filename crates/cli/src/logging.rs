@@ -1,5 +1,7 @@
 //! Log lines: to stderr, as text or as JSON.
 
+mod writer;
+
 use std::io::IsTerminal as _;
 
 use config::{Level, LogFormat, Logging};
@@ -8,11 +10,13 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub(crate) use writer::Logs;
+
 /// The crates whose lines follow `logging.level`. Libraries speak from `warn` on: below that they show heads of requests.
 const OURS: [&str; 5] = ["portcullis", "proxy", "identity", "config", "testbed"];
 
-/// Begins logging. A second call changes nothing.
-pub(crate) fn init(logging: &Logging) {
+/// Begins logging, until the result is dropped.
+pub(crate) fn init(logging: &Logging) -> std::io::Result<Logs> {
     let level = match logging.level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -23,12 +27,32 @@ pub(crate) fn init(logging: &Logging) {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_targets(OURS.map(|name| (name, level)));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let gap = match logging.format {
+        LogFormat::Text => text_gap,
+        LogFormat::Json => json_gap,
+    };
+    let (queue, logs) = writer::begin(std::io::stderr(), gap)?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(queue);
     let layer = match logging.format {
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    let _already = tracing_subscriber::registry()
+    let begun = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
+    Ok(if begun.is_ok() { logs } else { Logs::none() })
+}
+
+fn text_gap(count: u64) -> String {
+    format!(" WARN portcullis: log lines dropped, nobody reads them fast enough count={count}\n")
+}
+
+fn json_gap(count: u64) -> String {
+    let line = serde_json::json!({
+        "level": "WARN",
+        "message": "log lines dropped, nobody reads them fast enough",
+        "count": count,
+        "target": "portcullis",
+    });
+    format!("{line}\n")
 }

@@ -31,20 +31,21 @@ pub(crate) fn sidecar(upstream: &str, env_file: Option<&Path>) -> End {
 }
 
 fn serve(config: Config) -> End {
-    logging::init(&config.logging);
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let begun = logging::init(&config.logging).and_then(|logs| Ok((logs, runtime()?)));
+    let (logs, runtime) = match begun {
+        Ok(begun) => begun,
         Err(error) => return report::failure(&error),
     };
-    runtime.block_on(async {
-        match Gateway::start(config, clock()).await {
-            Ok(gateway) => {
-                gateway.serve(stop_signal()).await;
-                End::Good
-            }
-            Err(error) => refuse(&error),
-        }
-    })
+    let served = runtime.block_on(async {
+        let gateway = Gateway::start(config, clock()).await?;
+        gateway.serve(stop_signal()).await;
+        Ok(())
+    });
+    drop(logs); // what was logged stands before what is said at the end
+    match served {
+        Ok(()) => End::Good,
+        Err(error) => refuse(&error),
+    }
 }
 
 /// Says why the gateway does not start, with a way out where there is one.
