@@ -74,6 +74,13 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problems {
         flaw = flaw.hint("put values that hold `${…}` in quotes, above all inside `{ }` and `[ ]`");
     } else if flaw.reason.contains("mapping values are not allowed") {
         flaw = flaw.hint("check the indentation, or put a value that holds `: ` in quotes");
+    } else if flaw.reason.contains("'-' indicator") || flaw.reason.contains("expected <block end>")
+    {
+        flaw = flaw.hint("check the indentation: what belongs together begins in one column");
+    } else if flaw.reason.contains("expected ',' or") {
+        flaw = flaw.hint("a `[` or `{` is not closed, or a value inside it needs quotes");
+    } else if flaw.reason.contains("could not find expected ':'") {
+        flaw = flaw.hint("a key ends with `:` and a blank");
     } else if flaw.reason.contains("recursion limit") {
         flaw = flaw.hint("nothing in this file is nested that deep; an alias may hold itself");
     } else if flaw.reason.contains("cannot start any token") {
@@ -314,6 +321,18 @@ mod tests {
         check(
             "a: [${X}]\n",
             "line 1, column 6   did not find expected ',' or ']', while parsing a flow sequence | hint: put values that hold `${…}` in quotes, above all inside `{ }` and `[ ]`",
+        );
+        check(
+            "r:\n  - a: 1\n   b: 2\n",
+            "line 3, column 4   did not find expected '-' indicator, while parsing a block collection | hint: check the indentation: what belongs together begins in one column",
+        );
+        check(
+            "a: [b\nc: d\n",
+            "line 2, column 2   did not find expected ',' or ']', while parsing a flow sequence | hint: a `[` or `{` is not closed, or a value inside it needs quotes",
+        );
+        check(
+            "a: 1\nb https\nc: 2\n",
+            "line 3, column 1   could not find expected ':', while scanning a simple key | hint: a key ends with `:` and a blank",
         );
         check(
             "a: !secret x\n",

@@ -15,7 +15,11 @@ impl Scalar for Origin {
 
     fn read(text: &str) -> Result<Self, Flaw> {
         not_empty(text)?;
-        Origin::parse(text).map_err(Flaw::new)
+        let (_, rest) = split(text)?;
+        Origin::parse(text).map_err(|reason| match rest {
+            "" | "/" => reason.into(),
+            _ => Flaw::new(reason).hint("the path is a matter of each route"),
+        })
     }
 }
 
@@ -35,7 +39,13 @@ impl Scalar for AllowedOrigin {
             "null" => Err(Flaw::new(
                 "is what any sandboxed page sends, so it names nobody",
             )),
-            _ => Origin::read(text).map(AllowedOrigin::One),
+            _ => {
+                not_empty(text)?;
+                split(text)?;
+                Origin::parse(text)
+                    .map(AllowedOrigin::One)
+                    .map_err(Flaw::new)
+            }
         }
     }
 }
@@ -113,7 +123,7 @@ impl Scalar for Upstream {
 
     fn read(text: &str) -> Result<Self, Flaw> {
         not_empty(text)?;
-        let (origin, rest) = Origin::split(text)?;
+        let (origin, rest) = split(text)?;
         if rest.is_empty() {
             return Ok(Upstream { origin, path: None });
         }
@@ -170,7 +180,7 @@ impl Scalar for ProxyUrl {
 /// An absolute http or https URL without user name, password and fragment, made of characters that URLs can hold.
 fn url(text: &str) -> Result<Url, Flaw> {
     not_empty(text)?;
-    let (origin, rest) = Origin::split(text)?;
+    let (origin, rest) = split(text)?;
     if rest.contains('#') {
         return Err("has a fragment".into());
     }
@@ -181,6 +191,19 @@ fn url(text: &str) -> Result<Url, Flaw> {
     Ok(Url {
         text: text.into(),
         origin,
+    })
+}
+
+/// As [`Origin::split`]. A scheme left out is the usual slip, and so is a command where a URL belongs.
+fn split(text: &str) -> Result<(Origin, &str), Flaw> {
+    Origin::split(text).map_err(|reason| {
+        if text.contains("://") {
+            Flaw::new(reason)
+        } else if text.contains(' ') {
+            Flaw::new(reason).hint("a server that speaks stdio needs a bridge to HTTP before it")
+        } else {
+            Flaw::new(reason).hint("it begins with https:// or http://")
+        }
     })
 }
 
@@ -307,6 +330,22 @@ mod tests {
             Err("is not an absolute http or https URL"),
         );
         check::<Upstream>("", Err("is empty"));
+    }
+
+    #[test]
+    fn usual_slips_have_a_hint() {
+        let hint = |flaw: Flaw| flaw.hint.unwrap();
+        let scheme = "it begins with https:// or http://";
+        assert_eq!(
+            hint(Upstream::read("127.0.0.1:3000/mcp").unwrap_err()),
+            scheme
+        );
+        assert_eq!(hint(Issuer::read("login.example.com").unwrap_err()), scheme);
+        assert_eq!(hint(Origin::read("mcp.example.com").unwrap_err()), scheme);
+        let path = Origin::read("https://mcp.example.com/mcp").unwrap_err();
+        assert_eq!(hint(path), "the path is a matter of each route");
+        let command = Upstream::read("npx -y server").unwrap_err();
+        assert!(hint(command).contains("stdio"));
     }
 
     #[test]
