@@ -52,7 +52,9 @@ async fn r9110_an_upstream_that_is_gone_is_502() {
         .send()
         .await;
     assert_eq!(answer.is(502).json()["error"], json!("Bad Gateway"));
-    gateway.wait_for_log("upstream_unreachable").await;
+    let line = gateway.wait_for_log("upstream_unreachable").await;
+    assert!(line.contains(&free.to_string()), "which one: {line}");
+    assert!(line.contains("Connection refused"), "and why: {line}");
 }
 
 #[tokio::test]

@@ -41,7 +41,9 @@ pub(crate) enum Refusal {
     Ambiguous(&'static str),
     #[error("path refused: {0}")]
     BadPath(&'static str),
-    #[error("host {authority:?} is none of ours")]
+    #[error(
+        "host {authority:?} is none of ours: not in public_url, allowed_hosts or a route's host"
+    )]
     Misdirected { authority: String },
     #[error("no route for this path")]
     NoRoute,

@@ -95,25 +95,34 @@ pub(crate) async fn send(
     let begun = Instant::now();
     let exchange = async {
         let answer = upstream.exchange.request(outbound.into_request()).await;
-        receive(site, answer.map_err(failure)?).await
+        receive(
+            site,
+            answer.map_err(|error| failure(&upstream.base, &error))?,
+        )
+        .await
     };
     let answer = tokio::time::timeout(upstream.response_head, exchange).await;
     waited.0 = begun.elapsed();
     answer.unwrap_or(Err(Refusal::UpstreamLate(upstream.response_head)))
 }
 
-/// A body that was cut on our side is the caller's doing, everything else the upstream's.
-fn failure(error: Error) -> Refusal {
+/// A body that was cut on our side is the caller's doing, everything else the upstream's, told with its address and every cause.
+fn failure(base: &Uri, error: &Error) -> Refusal {
+    let mut text = format!("{base}: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
         match cause.downcast_ref::<Cut>() {
             Some(Cut::TooLarge(limit)) => return Refusal::BodyTooLarge { limit: *limit },
             Some(Cut::Late(deadline)) => return Refusal::BodyTimeout(*deadline),
             Some(Cut::Broken) => return Refusal::BodyBroken,
-            None => source = cause.source(),
+            None => {
+                text.push_str(": ");
+                text.push_str(&cause.to_string());
+                source = cause.source();
+            }
         }
     }
-    Refusal::UpstreamUnreachable(error.into())
+    Refusal::UpstreamUnreachable(text.into())
 }
 
 /// Headers that an upstream has no say in (SEC-36).
