@@ -181,7 +181,7 @@ async fn sec_81_s0_19_planted_secrets_come_out_nowhere() {
         (&["check", "--resolved"], &yaml, 0),
         (&["run"], &required, 1),
         (&["check"], &broken, 2),
-        (&["health"], &broken, 2),
+        (&["health"], &broken, 1),
     ] {
         let ended = run(words, yaml).await;
         assert_eq!(ended.code, Some(code), "{words:?}: {}", ended.stderr);

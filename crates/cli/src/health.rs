@@ -16,7 +16,7 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
     } else {
         match sources::load(option, env_file) {
             Ok(config) => config.admin.listen,
-            Err(end) => return end,
+            Err(_) => return End::Failed, // container runtimes know 0 and 1 and reserve the rest
         }
     };
     match ask(reachable(address)) {

@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     arg_required_else_help = true
 )]
 struct Arguments {
-    /// The configuration; else `PORTCULLIS_CONFIG`, else ./gateway.yaml
+    /// The configuration; else the variable `PORTCULLIS_CONFIG`, else ./gateway.yaml
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -35,16 +35,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve
+    /// Serve until SIGTERM or Ctrl-C
     Run {
         /// Read variables from this file first; the process environment wins
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
-        /// Without a configuration: the server to protect (with `OAUTH_ISSUER_URL`, and `OAUTH_AUDIENCE`, `PORT`, `PUBLIC_URL`, `LOG_LEVEL`)
+        /// Without a configuration: the MCP server to protect. Needs the variable `OAUTH_ISSUER_URL`; reads `OAUTH_AUDIENCE`, `PORT`, `PUBLIC_URL` and `LOG_LEVEL`
         #[arg(long, value_name = "URL", conflicts_with = "config")]
         upstream: Option<String>,
     },
-    /// Say everything that is wrong with the configuration
+    /// Say everything that is wrong with the configuration; no provider is asked
     Check {
         /// Print the complete configuration, defaults filled in, secrets as ***
         #[arg(long)]
