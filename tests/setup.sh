@@ -13,6 +13,9 @@ fail() {
   exit 1
 }
 
+# usage: the comment at the top of the script that was started.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
 # need PACKAGE COMMAND…: the Debian package is installed only if the command does not run and we may.
 need() {
   local package=$1
