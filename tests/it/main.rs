@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod attacks;
 mod audiences;
 mod back_channel;
 mod bodies;

@@ -56,7 +56,7 @@ fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
 }
 
 /// Percent-decoded; what is no escape stays as it is.
-fn decoded(name: &str) -> Cow<'_, str> {
+pub(crate) fn decoded(name: &str) -> Cow<'_, str> {
     if !name.contains('%') {
         return Cow::Borrowed(name);
     }

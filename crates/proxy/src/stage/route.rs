@@ -1,5 +1,6 @@
 //! Which route a request is for. The path that was judged here is the path that is forwarded.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use http::Method;
 use crate::endpoint::Endpoint;
 use crate::plan::{Plan, Site};
 use crate::stage::cors::MCP_METHODS;
+use crate::stage::identify::decoded;
 use crate::stage::trust::{Arrival, has_body};
 use crate::stop::Refusal;
 
@@ -22,23 +24,65 @@ pub(crate) enum Target {
 /// Routes by path, longest first. Looking up costs one hash per path segment, however many routes there are.
 #[derive(Default)]
 pub(crate) struct Table {
-    by_path: HashMap<Box<str>, Vec<Arc<Site>>>,
+    by_path: ByPath,
+    /// The same by the [`plain`] spelling of their paths.
+    by_plain: ByPath,
+    /// Whether there is a route whose path is not its plain spelling.
+    dressed: bool,
 }
+
+#[derive(Default)]
+struct ByPath(HashMap<Box<str>, Vec<Arc<Site>>>);
 
 impl Table {
     pub(crate) fn of(sites: &[Arc<Site>]) -> Self {
-        let mut table = Self::default();
-        for site in sites {
-            table
-                .by_path
-                .entry(site.path.clone())
-                .or_default()
-                .push(Arc::clone(site));
+        Self {
+            by_path: ByPath::of(sites, |site| site.path.clone()),
+            by_plain: ByPath::of(sites, |site| plain(&site.path).into()),
+            dressed: sites.iter().any(|site| is_dressed(&site.path)),
         }
-        for sites in table.by_path.values_mut() {
+    }
+
+    /// What is at a path, unless a server that decodes it or cuts parameters off would find something else there: then the rules of
+    /// one route would be applied to what belongs to another (SEC-31).
+    fn find(&self, path: &str, authority: &str) -> Result<Option<Target>, Refusal> {
+        let found = self.by_path.target(path, authority);
+        if (self.dressed || is_dressed(path))
+            && self.by_plain.target(&plain(path), authority) != found
+        {
+            return Err(Refusal::BadPath("its plain spelling leads elsewhere"));
+        }
+        Ok(found)
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Own(one), Self::Own(other)) => one == other,
+            (Self::Site(one), Self::Site(other)) => Arc::ptr_eq(one, other),
+            (Self::Own(_), Self::Site(_)) | (Self::Site(_), Self::Own(_)) => false,
+        }
+    }
+}
+
+impl ByPath {
+    fn of(sites: &[Arc<Site>], key: impl Fn(&Site) -> Box<str>) -> Self {
+        let mut by_path: HashMap<Box<str>, Vec<Arc<Site>>> = HashMap::new();
+        for site in sites {
+            by_path.entry(key(site)).or_default().push(Arc::clone(site));
+        }
+        for sites in by_path.values_mut() {
             sites.sort_by_key(|site| site.host.is_none()); // host before none
         }
-        table
+        Self(by_path)
+    }
+
+    fn target(&self, path: &str, authority: &str) -> Option<Target> {
+        if let Some(endpoint) = Endpoint::find(path) {
+            return Some(Target::Own(endpoint));
+        }
+        self.find(path, authority).cloned().map(Target::Site)
     }
 
     fn find(&self, path: &str, authority: &str) -> Option<&Arc<Site>> {
@@ -47,7 +91,7 @@ impl Table {
         loop {
             let key = if prefix.is_empty() { "/" } else { prefix };
             let exact = prefix.len() == whole.len();
-            let found = self.by_path.get(key).and_then(|sites| {
+            let found = self.0.get(key).and_then(|sites| {
                 sites.iter().find(|site| {
                     (exact || site.subpaths)
                         && site
@@ -68,14 +112,27 @@ impl Table {
 pub(crate) fn find(plan: &Plan, arrival: &Arrival) -> Result<Target, Refusal> {
     let path = arrival.head.uri.path();
     unambiguous(path)?;
-    if let Some(endpoint) = Endpoint::find(path) {
-        return Ok(Target::Own(endpoint));
-    }
     plan.table
-        .find(path, &arrival.authority)
-        .cloned()
-        .map(Target::Site)
+        .find(path, &arrival.authority)?
         .ok_or(Refusal::NoRoute)
+}
+
+/// Whether a path may have another spelling than this.
+fn is_dressed(path: &str) -> bool {
+    path.bytes().any(|byte| matches!(byte, b'%' | b';'))
+}
+
+/// How the most eager server reads a path that is [`unambiguous`]: decoded, and without the parameters of its segments.
+fn plain(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        let mut segment = decoded(segment);
+        if let Some((name, _)) = segment.split_once(';') {
+            segment = Cow::Owned(name.to_owned());
+        }
+        segments.push(segment);
+    }
+    segments.join("/")
 }
 
 /// Which methods a route takes (SEC-32), and that GET and DELETE bring no body.
@@ -129,9 +186,7 @@ fn unambiguous(path: &str) -> Result<(), Refusal> {
                 if rest.first() == Some(&b'/') {
                     return Err(Refusal::BadPath("empty segment"));
                 }
-                if is_dots(dots, others) {
-                    return Err(Refusal::BadPath("dot segment"));
-                }
+                named(dots, others, parameters)?;
                 (dots, others, parameters) = (0, false, false);
                 continue;
             }
@@ -147,15 +202,17 @@ fn unambiguous(path: &str) -> Result<(), Refusal> {
             _ => others = true,
         }
     }
-    if is_dots(dots, others) {
-        Err(Refusal::BadPath("dot segment"))
-    } else {
-        Ok(())
-    }
+    named(dots, others, parameters)
 }
 
-fn is_dots(dots: u8, others: bool) -> bool {
-    !others && (dots == 1 || dots == 2)
+/// Whether what is left of a segment without its parameters is a name.
+fn named(dots: u8, others: bool, parameters: bool) -> Result<(), Refusal> {
+    match dots {
+        _ if others => Ok(()),
+        1 | 2 => Err(Refusal::BadPath("dot segment")),
+        0 if parameters => Err(Refusal::BadPath("empty segment")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +222,19 @@ mod tests {
     #[track_caller]
     fn check(path: &str, good: bool) {
         assert_eq!(unambiguous(path).is_ok(), good, "{path}");
+    }
+
+    #[test]
+    fn sec_31_a_plain_spelling_is_decoded_and_has_no_parameters() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("/a/b/", "/a/b/"),
+            ("/%61;v=1/b;", "/a/b"),
+            ("/a%3Bv=1/%C3%A9", "/a/é"),
+            ("/%2561/%20", "/%61/ "),
+        ] {
+            assert_eq!(plain(path), expected);
+        }
     }
 
     #[test]
@@ -198,6 +268,8 @@ mod tests {
             "/.%2e/x",
             "/..;/x",
             "/..;a=b",
+            "/;a=b",
+            "/a/;b/c",
             "/%2e%2e;x/y",
             "/a%2fb",
             "/a%2Fb",
