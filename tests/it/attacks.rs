@@ -1,10 +1,20 @@
 //! Attempts to get past the gateway, each of which once worked.
 
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use testbed::recorder::Reply;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
 use crate::setting::refused;
-use crate::support::{WEB, world};
+use crate::support::{MCP, WEB, world};
 
 /// A web application whose administration asks for more than the rest.
-const SHOP: &str = r#"{ path: /shop, upstream: "{upstream}", transport: http, auth: { audiences: [shop] } }"#;
+const SHOP: &str =
+    r#"{ path: /shop, upstream: "{upstream}", transport: http, auth: { audiences: [shop] } }"#;
 const ADMIN: &str = r#"{ path: /shop/admin, upstream: "{upstream}", transport: http, auth: { audiences: [shop], required_scopes: [admin] } }"#;
 const COMMA: &str = r#"{ path: "/shop/a%2Cb", upstream: "{upstream}", transport: http, auth: { audiences: [shop], required_scopes: [admin] } }"#;
 
@@ -32,10 +42,111 @@ async fn sec_31_a_stricter_route_is_not_left_by_another_spelling_of_its_path() {
         refused(&world, request, 400, "ambiguous_request").await;
     }
     // other spellings of what has no stricter route go on as they came
-    for path in ["/shop/%61rticles", "/shop/a%20b;v=1", "/shop/caf%C3%A9", "/%7Ebob;v=1"] {
+    for path in [
+        "/shop/%61rticles",
+        "/shop/a%20b;v=1",
+        "/shop/caf%C3%A9",
+        "/%7Ebob;v=1",
+    ] {
         world.client().get(path).bearer(&token).send().await.is(200);
         assert_eq!(world.server.last().target, path);
     }
     let request = world.client().get("/shop/admin").bearer(&token);
     refused(&world, request, 403, "insufficient_scope").await;
+}
+
+/// An h2 client that lets answers pile up: its window is closed, and it lives, because it answers pings.
+struct Miser(TcpStream);
+
+impl Miser {
+    /// Says the preface and asks for these paths, each on a stream of its own.
+    async fn asks(address: SocketAddr, head: &[(&str, &str)], streams: u32) -> Self {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 0])); // SETTINGS_INITIAL_WINDOW_SIZE = 0
+        let mut block = Vec::new();
+        for (name, value) in head {
+            block.push(0); // a literal that is not remembered
+            for text in [name, value] {
+                block.extend(length(text.len()));
+                block.extend(text.as_bytes());
+            }
+        }
+        for stream in 0..streams {
+            bytes.extend(frame(1, 5, 1 + 2 * stream, &block));
+        }
+        connection.write_all(&bytes).await.unwrap();
+        Self(connection)
+    }
+
+    /// Goes on acknowledging settings and pings until the gateway has had enough.
+    async fn ends_within(mut self, time: Duration) -> bool {
+        let live = async {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await?;
+                let size = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; usize::try_from(size).unwrap()];
+                self.0.read_exact(&mut payload).await?;
+                match (head[3], head[4] & 1) {
+                    (4, 0) => self.0.write_all(&frame(4, 1, 0, &[])).await?,
+                    (6, 0) => self.0.write_all(&frame(6, 1, 0, &payload)).await?,
+                    (7, _) => return io::Result::Ok(()),
+                    _ => {}
+                }
+            }
+        };
+        timeout(time, live).await.is_ok()
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![size[1], size[2], size[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A length as HPACK writes it, in seven bits and then in as many as it takes.
+fn length(of: usize) -> Vec<u8> {
+    let Some(mut rest) = of.checked_sub(127) else {
+        return vec![u8::try_from(of).unwrap()];
+    };
+    let mut bytes = vec![127];
+    while rest >= 128 {
+        bytes.push(u8::try_from(rest % 128).unwrap() | 128);
+        rest /= 128;
+    }
+    bytes.push(u8::try_from(rest).unwrap());
+    bytes
+}
+
+#[tokio::test]
+async fn an_h2_peer_that_closes_its_window_does_not_hold_answers_for_ever() {
+    let world = world("timeouts: { idle: 500ms }", &[MCP]).await;
+    let address = world.gateway.address();
+    let host = address.to_string();
+    let bearer = format!("Bearer {}", world.token().sign());
+    let request = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/mcp"),
+        (":authority", &host),
+        ("authorization", &bearer),
+    ];
+    // without a credential, and with one that makes the upstream wait too
+    let stranger = Miser::asks(address, &request[..4], 20).await;
+    assert!(stranger.ends_within(Duration::from_secs(5)).await);
+    let page = Reply::status(200).header("content-type", "application/json");
+    world.server.answer(page.body(vec![b' '; 4 << 20]));
+    let friend = Miser::asks(address, &request, 20).await;
+    assert!(friend.ends_within(Duration::from_secs(5)).await);
+    let ended = async {
+        while !(0..20).all(|number| world.server.is_closed(number)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let ended = timeout(Duration::from_secs(5), ended).await;
+    assert!(ended.is_ok(), "exchanges with the upstream went on");
 }

@@ -52,18 +52,18 @@ where
         return; // no first byte in time, or gone
     };
     let noted = Arc::clone(&activity);
+    let multiplexed = matches!(protocol, Protocol::Http2);
     let service = service_fn(move |request| {
-        let exchange = noted.exchange();
+        let exchange = noted.exchange(multiplexed);
         let answer = handle(request);
         // Boxed, so that a connection without a request does not hold the room that one would need.
         Box::pin(async move {
-            Ok::<_, std::convert::Infallible>(answer.await.map(|body| Noted {
-                body,
-                _exchange: exchange,
-            }))
+            let answer = answer.await;
+            exchange.offered(); // hyper asks an h2 body for nothing before the peer has room for it
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Noted { body, exchange }))
         })
     });
-    let mut watch = Watch::new(activity, allowance, matches!(protocol, Protocol::Http2));
+    let mut watch = Watch::new(activity, allowance, multiplexed);
     let mut drained = false;
     match protocol {
         Protocol::Http1 => {
@@ -120,10 +120,10 @@ where
     }
 }
 
-/// A body that ends its exchange when it is dropped.
+/// A body that notes whether the peer takes it, and ends its exchange when it is dropped.
 struct Noted<B> {
     body: B,
-    _exchange: Exchange,
+    exchange: Exchange,
 }
 
 impl<B: Body + Unpin> Body for Noted<B> {
@@ -134,7 +134,12 @@ impl<B: Body + Unpin> Body for Noted<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.exchange.taken();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_ready() {
+            self.exchange.offered();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

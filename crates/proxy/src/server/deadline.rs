@@ -6,8 +6,8 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::time::{Duration, Instant, Sleep};
@@ -25,6 +25,8 @@ pub(crate) struct Activity {
     head_since: AtomicU64,
     /// Since when the peer takes no bytes.
     stalled_since: AtomicU64,
+    /// The same for each h2 stream, whose peer can refuse bytes by flow control while the connection itself flows.
+    withheld: Mutex<Vec<Arc<AtomicU64>>>,
 }
 
 impl Activity {
@@ -36,6 +38,7 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(1),
             stalled_since: AtomicU64::new(0),
+            withheld: Mutex::default(),
         })
     }
 
@@ -67,10 +70,22 @@ impl Activity {
     }
 
     /// A head is complete; the exchange lasts until the result is dropped.
-    pub(crate) fn exchange(self: &Arc<Self>) -> Exchange {
+    pub(crate) fn exchange(self: &Arc<Self>, multiplexed: bool) -> Exchange {
         self.exchanges.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
-        Exchange(Arc::clone(self))
+        let withheld = multiplexed.then(|| {
+            let since = Arc::new(AtomicU64::new(0));
+            self.withheld().push(Arc::clone(&since));
+            since
+        });
+        Exchange {
+            activity: Arc::clone(self),
+            withheld,
+        }
+    }
+
+    fn withheld(&self) -> std::sync::MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this connection has waited long enough, as things are now.
@@ -81,7 +96,11 @@ impl Activity {
         };
         let stalled = at(&self.stalled_since, allowance.stalled);
         if self.exchanges.load(Ordering::Relaxed) > 0 {
-            return stalled;
+            let withheld = self.withheld();
+            let streams = withheld
+                .iter()
+                .filter_map(|since| at(since, allowance.stalled));
+            return streams.chain(stalled).min();
         }
         let idle = at(&self.idle_since, allowance.idle);
         let waiting = if multiplexed {
@@ -94,12 +113,38 @@ impl Activity {
 }
 
 /// One request being answered.
-pub(crate) struct Exchange(Arc<Activity>);
+pub(crate) struct Exchange {
+    activity: Arc<Activity>,
+    /// On h2: since when there is something for the peer that it does not take.
+    withheld: Option<Arc<AtomicU64>>,
+}
+
+impl Exchange {
+    /// There is something for the peer; until it is taken, the body is not asked for more.
+    pub(crate) fn offered(&self) {
+        if let Some(since) = &self.withheld {
+            since.store(self.activity.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The peer has taken what there was.
+    pub(crate) fn taken(&self) {
+        if let Some(since) = &self.withheld {
+            since.store(0, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
-        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+        if let Some(own) = &self.withheld {
+            self.activity
+                .withheld()
+                .retain(|since| !Arc::ptr_eq(since, own));
+        }
+        let idle = &self.activity.idle_since;
+        idle.store(self.activity.now(), Ordering::Relaxed);
+        self.activity.exchanges.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
