@@ -1,7 +1,11 @@
 //! HTTP/1.1 as attackers write it: one reading, or none.
 
+use std::time::{Duration, Instant};
+
 use testbed::client::{Answer, Connection, send_raw};
 use testbed::{Reply, World};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::setting::refused;
 use crate::support::{MCP, OPEN, WEB, call, world};
@@ -311,4 +315,60 @@ async fn sec_39_refusals_of_own_paths_keep_the_connection_usable() {
     }
     let refused = refused(&world, world.client().get("/nowhere"), 404, "not_found").await;
     assert_eq!(refused.answer.header("connection"), None);
+}
+
+/// A peer that has sent this head and much more, and has read its early answer to the end.
+async fn refused_early(world: &World, head: &str) -> (String, TcpStream) {
+    let mut peer = TcpStream::connect(world.gateway.address()).await.unwrap();
+    peer.set_nodelay(true).unwrap();
+    peer.write_all(filled(world, head).as_bytes())
+        .await
+        .unwrap();
+    peer.write_all(&vec![b'x'; 100_000]).await.unwrap();
+    let mut answer = String::new();
+    let end = peer.read_to_string(&mut answer).await;
+    end.expect("an end, not a reset that could overtake the answer");
+    (answer, peer)
+}
+
+const UNPROVEN: &str = "POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: 100000000\r\n\r\n";
+
+#[tokio::test]
+async fn sec_33_an_early_answer_is_not_overtaken_by_the_end() {
+    let world = world("", &[MCP]).await;
+    let unreadable = "POST /mcp HTTP/1.1\r\nHost: HOST\r\nBad Name: 1\r\n\r\n";
+    for (head, status) in [(UNPROVEN, "401"), (unreadable, "400")] {
+        let (answer, mut peer) = refused_early(&world, head).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        for _ in 0..10 {
+            let more = peer.write_all(&[b'x'; 1000]).await;
+            more.expect("what still comes is thrown away, not refused");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_33_tm_11_what_is_thrown_away_after_an_answer_has_an_end() {
+    let world = world("", &[MCP]).await;
+    let (_, mut flood) = refused_early(&world, UNPROVEN).await;
+    let mut sent = 0;
+    while flood.write_all(&vec![b'x'; 65536]).await.is_ok() {
+        sent += 65536;
+        assert!(
+            sent < 32 << 20,
+            "a MiB, and what the buffers on the way hold"
+        );
+    }
+    let (_, mut drip) = refused_early(&world, UNPROVEN).await;
+    let begun = Instant::now();
+    while drip.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "a second, whatever drips"
+        );
+    }
 }

@@ -54,7 +54,7 @@ async fn s3_50_start_claims_and_failures_are_told_at_their_levels() {
 async fn s3_49_the_level_is_the_operators_choice() {
     let info = world("format: text, level: info").await;
     call(&info).bearer(info.token()).send().await.is(200);
-    call(&info).send().await.is(401);
+    call(&info).bearer("x").send().await.is(401);
     info.gateway.wait_for_log("request refused").await;
     let log = info.gateway.log().join("\n");
     assert!(

@@ -72,6 +72,7 @@ async fn sec_55_streams_end_cleanly_before_the_deadline() {
         let _second = world.server.stream().await;
         world.gateway.terminate().await;
         world.gateway.wait_for_log("draining").await;
+        world.gateway.admin().get("/readyz").send().await.is(503);
         upstream.event("still").await;
         assert_eq!(
             stream.event().await.unwrap().data,
@@ -117,4 +118,44 @@ async fn sigint_is_the_same_wish() {
     world.gateway.signal("INT").await;
     let (code, _) = world.gateway.wait_exit().await;
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_while_the_rest_is_waited_for() {
+    let mut world = world("timeouts: { drain: 20s }", &[OPEN]).await;
+    world.server.answer(Reply::silence());
+    let mut begun = world.client().connect().await;
+    begun.write(&world.client().post("/mcp").to_bytes()).await;
+    world.server.wait_for(1).await;
+    world.gateway.terminate().await;
+    let refused = async {
+        while tokio::net::TcpStream::connect(world.gateway.address())
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(8), refused).await;
+    refused.expect("nobody listens, long before the deadline");
+    assert!(world.gateway.is_running());
+    drop(begun);
+    assert_eq!(world.gateway.wait_exit().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait() {
+    let mut world = world("timeouts: { drain: 20s }", &[OPEN]).await;
+    world.server.answer(Reply::silence());
+    let mut begun = world.client().connect().await;
+    begun.write(&world.client().post("/mcp").to_bytes()).await;
+    world.server.wait_for(1).await;
+    world.gateway.signal("INT").await;
+    world.gateway.wait_for_log("draining").await;
+    assert!(world.gateway.is_running());
+    world.gateway.signal("INT").await;
+    let (code, took) = world.gateway.wait_exit().await;
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(begun.answer().await.is_none());
 }

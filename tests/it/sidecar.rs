@@ -1,8 +1,4 @@
 //! `run --upstream URL`: no file, a few variables (S4-2 and its table).
-//!
-//! The form has no variable for the admin listener, which is always 127.0.0.1:9090, so these stories take turns.
-
-use std::fs::File;
 
 use serde_json::Value;
 use testbed::gateway::Launch;
@@ -10,18 +6,10 @@ use testbed::{Gateway, Idp, Recorder};
 
 use crate::setting::program;
 
-/// Everybody's turn but ours waits, in other processes too.
-fn turn() -> File {
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("port-9090");
-    let file = File::create(path).unwrap();
-    file.lock().unwrap();
-    file
-}
-
 fn launch(upstream: &Recorder, path: &str) -> Launch {
     let upstream = format!("{}{path}", upstream.url());
     let launch = Gateway::launch(program()).arg("run").arg("--upstream");
-    launch.arg(upstream).env("PORT", "0")
+    launch.arg(upstream).env("PORT", "0").env("ADMIN_PORT", "0")
 }
 
 async fn ask(gateway: &Gateway, path: &str, token: impl Into<String>) -> u16 {
@@ -31,7 +19,6 @@ async fn ask(gateway: &Gateway, path: &str, token: impl Into<String>) -> u16 {
 
 #[tokio::test]
 async fn s4_2_s4_3_s4_7_an_issuer_is_enough_and_the_audience_is_the_route() {
-    let _turn = turn();
     let (idp, server) = (Idp::start().await, Recorder::start().await);
     let gateway = launch(&server, "/mcp").env("OAUTH_ISSUER_URL", idp.issuer());
     let gateway = gateway.start().await;
@@ -43,14 +30,15 @@ async fn s4_2_s4_3_s4_7_an_issuer_is_enough_and_the_audience_is_the_route() {
     let document = gateway.client().get(path).send().await.json();
     assert_eq!(document["resource"], own);
     assert_eq!(document["authorization_servers"][0], idp.issuer());
-    assert_eq!(gateway.admin_address().to_string(), "127.0.0.1:9090");
     assert!(!gateway.log().iter().any(|line| line.contains("DEBUG")));
 
     // where there is no file, `health` asks the sidecar
     let nowhere = tempfile::tempdir().unwrap();
+    let admin = gateway.admin_address().port().to_string();
     let health = || {
         let mut health = std::process::Command::new(program());
         health.arg("health").env_clear().current_dir(&nowhere);
+        health.env("ADMIN_PORT", &admin);
         health.output().unwrap().status.code()
     };
     assert_eq!(health(), Some(0));
@@ -60,7 +48,6 @@ async fn s4_2_s4_3_s4_7_an_issuer_is_enough_and_the_audience_is_the_route() {
 
 #[tokio::test]
 async fn s4_12_s4_21_audience_public_url_and_level_each_change_something() {
-    let _turn = turn();
     let (idp, server) = (Idp::start().await, Recorder::start().await);
     let gateway = launch(&server, "/servers/one")
         .env("OAUTH_ISSUER_URL", idp.issuer())
@@ -80,7 +67,6 @@ async fn s4_12_s4_21_audience_public_url_and_level_each_change_something() {
 
 #[tokio::test]
 async fn s4_21_port_is_the_port() {
-    let _turn = turn();
     let (idp, server) = (Idp::start().await, Recorder::start().await);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
@@ -102,12 +88,19 @@ async fn s4_2_without_an_issuer_it_ends_with_every_problem() {
     );
     let finished = launch(&server, "/mcp")
         .env("PORT", "http")
+        .env("ADMIN_PORT", "-1")
         .env("LOG_LEVEL", "loud")
         .env("PUBLIC_URL", "ftp://x")
         .finish()
         .await;
     assert_eq!(finished.code, Some(2));
-    for name in ["OAUTH_ISSUER_URL", "PORT", "LOG_LEVEL", "PUBLIC_URL"] {
+    for name in [
+        "OAUTH_ISSUER_URL",
+        "  PORT",
+        "ADMIN_PORT",
+        "LOG_LEVEL",
+        "PUBLIC_URL",
+    ] {
         assert!(finished.stderr.contains(name), "{}", finished.stderr);
     }
 }
@@ -130,7 +123,6 @@ async fn s4_8_it_does_not_start_without_its_provider() {
 
 #[tokio::test]
 async fn s0_27_an_env_file_is_read_and_the_environment_wins() {
-    let _turn = turn();
     let (idp, server) = (Idp::start().await, Recorder::start().await);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sidecar.env");

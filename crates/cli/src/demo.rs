@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use config::{Level, Sources};
 use proxy::Gateway;
@@ -53,7 +54,8 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
     let loaded = config::load(&yaml, &Nothing)
         .map_err(|problems| report::problems("the demo's configuration", problems))?;
     let mut config = loaded.config;
-    config.logging.level = Level::Warn; // refusals are shown, they are part of what there is to see
+    config.server.timeouts.drain = Duration::from_secs(1); // nobody else waits for its streams
+    config.logging.level = Level::Warn; // what goes wrong is shown, beside what is printed here
     let _logs = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
 
     let gateway = Gateway::start(config, run::clock())
@@ -68,7 +70,7 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
         .claim("email_verified", true)
         .sign();
     introduce(&url, idp.issuer(), &upstream, &token, server.is_some());
-    gateway.serve(run::stop_signal()).await;
+    run::serve_until_told(gateway).await;
     Ok(())
 }
 

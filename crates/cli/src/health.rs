@@ -5,14 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use config::Sources as _;
+
+use crate::sources::Environment;
 use crate::{End, report, sources};
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
 pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
-    // The sidecar form has no file; its admin listener is the default one.
     let address = if option.is_none() && !sources::config_path(None).exists() {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, 9090))
+        match sidecar_port(env_file) {
+            Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            Err(_) => return End::Failed,
+        }
     } else {
         match sources::load(option, env_file) {
             Ok(config) => config.admin.listen,
@@ -27,6 +32,17 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
         Err(error) => report::failure(&std::io::Error::other(format!(
             "not ready: {address}: {error}"
         ))),
+    }
+}
+
+/// The sidecar form has no file: its admin listener is told by `ADMIN_PORT`, in the program's own reading of it.
+fn sidecar_port(env_file: Option<&Path>) -> Result<u16, End> {
+    let text = Environment::with_file(env_file)?.var("ADMIN_PORT");
+    match text.filter(|text| !text.is_empty()) {
+        None => Ok(9090),
+        Some(text) => text.parse().map_err(|_| {
+            report::failure(&std::io::Error::other("ADMIN_PORT is not a port number"))
+        }),
     }
 }
 

@@ -40,7 +40,7 @@ enum Command {
         /// Read variables from this file first; the process environment wins
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
-        /// Without a configuration: the MCP server to protect. Needs the variable `OAUTH_ISSUER_URL`; reads `OAUTH_AUDIENCE`, `PORT`, `PUBLIC_URL` and `LOG_LEVEL`
+        /// Without a configuration: the MCP server to protect. Needs the variable `OAUTH_ISSUER_URL`; reads `OAUTH_AUDIENCE`, `PORT`, `ADMIN_PORT`, `PUBLIC_URL` and `LOG_LEVEL`
         #[arg(long, value_name = "URL", conflicts_with = "config")]
         upstream: Option<String>,
     },

@@ -38,7 +38,7 @@ fn serve(config: Config) -> End {
     };
     let served = runtime.block_on(async {
         let gateway = Gateway::start(config, clock()).await?;
-        gateway.serve(stop_signal()).await;
+        serve_until_told(gateway).await;
         Ok(())
     });
     drop(logs); // what was logged stands before what is said at the end
@@ -85,22 +85,49 @@ pub(crate) fn clock() -> Clock {
     Arc::new(now)
 }
 
-/// Resolves at SIGTERM or SIGINT, also at one that came before anybody waited: whoever reads "ready" in the log may send it at once.
-/// Where a signal cannot be listened to, the default (an immediate end) stays in force.
-pub(crate) fn stop_signal() -> impl Future<Output = ()> {
-    let terminate = signal(SignalKind::terminate());
-    let interrupt = signal(SignalKind::interrupt());
-    async {
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the drain at once: somebody waits at a terminal.
+pub(crate) async fn serve_until_told(gateway: Gateway) {
+    let mut signals = Signals::listen();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let served = gateway.serve(async {
+        let _told_or_gone = stopped.await;
+    });
+    tokio::select! {
+        () = served => {}
+        () = async {
+            signals.next().await;
+            let _already_stopped = stop.send(());
+            signals.next().await;
+        } => tracing::warn!("a second signal: what is still open is cut"),
+    }
+}
+
+/// The signals that mean the end. One that came before anybody waited counts too: whoever reads "ready" in the log may send it at once.
+struct Signals {
+    terminate: std::io::Result<Signal>,
+    interrupt: std::io::Result<Signal>,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        Self {
+            terminate: signal(SignalKind::terminate()),
+            interrupt: signal(SignalKind::interrupt()),
+        }
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            () = arrival(terminate) => {}
-            () = arrival(interrupt) => {}
+            () = arrival(&mut self.terminate) => {}
+            () = arrival(&mut self.interrupt) => {}
         }
     }
 }
 
-async fn arrival(signal: std::io::Result<Signal>) {
+/// Where a signal cannot be listened to, the default (an immediate end) stays in force.
+async fn arrival(signal: &mut std::io::Result<Signal>) {
     match signal {
-        Ok(mut signal) => {
+        Ok(signal) => {
             signal.recv().await;
         }
         Err(_) => std::future::pending().await,

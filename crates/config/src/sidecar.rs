@@ -26,12 +26,13 @@ const NAMES: &[(&str, &str)] = &[
     ("server.listen", "PORT"),
     ("server.public_url", "PUBLIC_URL"),
     ("logging.level", "LOG_LEVEL"),
-    ("admin.listen", "PORT"),
+    ("admin.listen", "ADMIN_PORT"),
     ("routes[0].upstream", "--upstream"),
     ("routes[0].path", "--upstream"),
 ];
 
-/// What `run --upstream URL` means, with `OAUTH_ISSUER_URL` and optionally `OAUTH_AUDIENCE`, `PORT`, `PUBLIC_URL` and `LOG_LEVEL`.
+/// What `run --upstream URL` means, with `OAUTH_ISSUER_URL` and optionally `OAUTH_AUDIENCE`, `PORT`, `ADMIN_PORT`, `PUBLIC_URL` and
+/// `LOG_LEVEL`.
 ///
 /// It listens on loopback: who needs more than that writes a file and says who stands in front. The public path is the upstream's.
 pub fn sidecar(upstream: &str, sources: &dyn Sources) -> Result<Loaded, Problems> {
@@ -50,10 +51,14 @@ pub fn sidecar(upstream: &str, sources: &dyn Sources) -> Result<Loaded, Problems
     let audience = variable("OAUTH_AUDIENCE");
     let public_url = variable("PUBLIC_URL");
     let level = variable("LOG_LEVEL");
-    let port = port(sources, &mut notes);
+    let public_port = port("PORT", 8080, sources, &mut notes);
+    let admin_port = port("ADMIN_PORT", 9090, sources, &mut notes);
 
     let mut server = Map::new();
-    server.insert("listen".to_owned(), json!(format!("127.0.0.1:{port}")));
+    server.insert(
+        "listen".to_owned(),
+        json!(format!("127.0.0.1:{public_port}")),
+    );
     server.extend(public_url.map(|url| ("public_url".to_owned(), url)));
     let mut logging = Map::new();
     logging.extend(level.map(|level| ("level".to_owned(), level)));
@@ -63,6 +68,7 @@ pub fn sidecar(upstream: &str, sources: &dyn Sources) -> Result<Loaded, Problems
     auth.extend(audience.map(|audience| ("audiences".to_owned(), json!([audience]))));
     let tree = json!({
         "server": server,
+        "admin": { "listen": format!("127.0.0.1:{admin_port}") },
         "logging": logging,
         "authenticators": { PROVIDER: { "oidc": provider } },
         "routes": [{ "path": public_path(upstream, &mut notes), "upstream": upstream, "auth": auth }],
@@ -98,17 +104,17 @@ fn public_path(upstream: &str, notes: &mut Notes) -> String {
 }
 
 /// Read here and not by the rules of the tree, where it would be half of an address.
-fn port(sources: &dyn Sources, notes: &mut Notes) -> u16 {
-    let Some(text) = sources.var("PORT").filter(|text| !text.is_empty()) else {
-        return 8080;
+fn port(name: &str, default: u16, sources: &dyn Sources, notes: &mut Notes) -> u16 {
+    let Some(text) = sources.var(name).filter(|text| !text.is_empty()) else {
+        return default;
     };
     match text.parse::<u16>() {
         Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => port,
         _ => {
             notes
                 .problems
-                .push(Flaw::new("is not a port number from 0 to 65535").at("PORT"));
-            8080
+                .push(Flaw::new("is not a port number from 0 to 65535").at(name));
+            default
         }
     }
 }
@@ -195,11 +201,13 @@ mod tests {
     fn s4_21_the_other_variables() {
         let sources = provider()
             .var("PORT", "3001")
+            .var("ADMIN_PORT", "3002")
             .var("PUBLIC_URL", "https://mcp.example.com")
             .var("LOG_LEVEL", "debug");
         let config = sidecar("http://127.0.0.1:3000/mcp", &sources)
             .unwrap()
             .config;
+        assert_eq!(config.admin.listen, "127.0.0.1:3002".parse().unwrap());
         assert_eq!(config.server.listen, ["127.0.0.1:3001".parse().unwrap()]);
         assert_eq!(
             config.server.public_url.unwrap().to_string(),
@@ -241,7 +249,7 @@ mod tests {
         wrong(
             "http://127.0.0.1:3000/mcp",
             &provider().var("PORT", "9090"),
-            &["PORT: is an address of server.listen too"],
+            &["ADMIN_PORT: is an address of server.listen too"],
         );
     }
 

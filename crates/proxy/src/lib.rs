@@ -93,7 +93,7 @@ impl Gateway {
             },
         )?;
         for site in &plan.sites {
-            tracing::info!(route = %site.name, path = %site.path, protected = site.is_protected(), "route");
+            site.introduce();
         }
         Ok(Self {
             config,

@@ -98,6 +98,14 @@ impl Site {
         })
     }
 
+    /// Says at start what the route is, and above all for what its tokens have to be made.
+    pub(crate) fn introduce(&self) {
+        let resource = self.faces.first().map_or("", |face| &face.bare.resource);
+        let upstream = self.upstream.fixed.as_ref().unwrap_or(&self.upstream.base);
+        let (route, path, protected) = (&self.name, &self.path, self.is_protected());
+        tracing::info!(%route, %path, protected, %resource, %upstream, "route");
+    }
+
     pub(crate) fn is_protected(&self) -> bool {
         self.authentication.is_some()
     }

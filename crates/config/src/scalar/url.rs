@@ -77,6 +77,10 @@ impl Scalar for Issuer {
         if text.contains('?') {
             return Err("has a query".into());
         }
+        if text.contains("/.well-known/") {
+            return Err(Flaw::new("is the address of a document, not an issuer")
+                .hint("leave out everything from /.well-known on"));
+        }
         https_or_loopback(
             &url,
             "anyone on the way could replace the keys of a provider reached over http",
@@ -259,6 +263,10 @@ mod tests {
         check::<Issuer>("ftp://x", Err("is not an http or https URL"));
         check::<Issuer>("https://x/?a", Err("has a query"));
         check::<Issuer>("https://x/#a", Err("has a fragment"));
+        check::<Issuer>(
+            "https://x/.well-known/openid-configuration",
+            Err("is the address of a document, not an issuer"),
+        );
         check::<Issuer>(
             "https://x/{tenantid}/v2.0",
             Err("has characters that a URL cannot hold"),

@@ -2,6 +2,7 @@
 //!
 //! Log and metrics cannot disagree, because both are written in [`Closing::finish`], and nowhere else.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -32,6 +33,9 @@ use crate::stage::inject::X_REQUEST_ID;
 use crate::stage::route::Target;
 use crate::stage::trust::Arrival;
 use crate::stop::{Challenge, Public, Refusal, Stop};
+
+/// Characters of a caller's text in a log line.
+const LONGEST_SHOWN: usize = 256;
 
 /// What is known of a request so far.
 pub(crate) struct Record {
@@ -160,10 +164,20 @@ impl Record {
             closing.plan.metrics.unproven(public.reason);
         }
         let reference = closing.id.to_str().unwrap_or_default();
-        tracing::warn!(
-            reason = public.reason, status = public.status.as_u16(), %route, method = %closing.method, path = %shown(&closing.path),
-            client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, cause = %refusal, "request refused"
-        );
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
+                    client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, cause = %refusal, "request refused"
+                )
+            };
+        }
+        // Every login begins without credentials, and every scanner asks for what is not there: neither is a reason to be warned.
+        if matches!(refusal, Refusal::MissingCredentials | Refusal::NoRoute) {
+            tell!(info);
+        } else {
+            tell!(warn);
+        }
         let body = serde_json::json!({
             "error": public.status.canonical_reason().unwrap_or("Error"),
             "error_description": public.description,
@@ -276,7 +290,7 @@ impl Closing {
                 .request(self.route(), self.outcome, self.reason),
         }
         tracing::debug!(
-            outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %self.method, path = %shown(&self.path),
+            outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
             subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), duration = ?whole, reference = ?self.id, "request ended"
         );
     }
@@ -293,11 +307,14 @@ impl Drop for Closing {
     }
 }
 
-/// Enough of a path to find the request again; the query is never shown.
-fn shown(path: &str) -> &str {
-    path.char_indices()
-        .nth(256)
-        .map_or(path, |(end, _)| path.get(..end).unwrap_or(path))
+/// Enough of a path or method to find the request again, escaped where a terminal would obey it (C1 controls are legal UTF-8). The
+/// query is never shown.
+fn shown(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_SHOWN && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Cow::Borrowed(text);
+    }
+    let head = text.chars().take(LONGEST_SHOWN);
+    Cow::Owned(head.flat_map(char::escape_default).collect())
 }
 
 /// An answer's body that closes the record when its last byte has gone.
