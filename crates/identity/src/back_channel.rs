@@ -22,7 +22,7 @@ use url::{Host, Url};
 mod address;
 
 /// For a whole fetch, from the first byte of name resolution to the last of the body.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// How one provider is asked.
 #[derive(Debug, Clone)]

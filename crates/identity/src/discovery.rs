@@ -1,11 +1,14 @@
 //! Where key sets come from: a URL, a file, or whatever a provider's discovery document names.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oauth::metadata::ServerMetadata;
 use oauth::well_known;
-use tokio::io::AsyncReadExt as _;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::back_channel::{self, BackChannel, FetchError, Reach};
@@ -70,38 +73,53 @@ impl Source for ByUrl {
 /// Keys in a file, read again as often as a URL would be fetched.
 pub(crate) struct ByFile {
     path: PathBuf,
+    /// A read that was not done in time. Nobody can end it, so it is waited for again before another one begins.
+    late: Option<JoinHandle<Result<Vec<u8>, String>>>,
 }
 
 impl ByFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, late: None }
     }
 }
 
 impl Source for ByFile {
     async fn fetch(&mut self) -> Result<Vec<u8>, Unreachable> {
-        let failed = |cause: String| {
-            let hints = &["is the file there, and may this process read it?"];
-            unreachable(FETCH_KEYS, &self.place(), cause, hints)
+        let path = self.path.clone();
+        let mut reading = self
+            .late
+            .take()
+            .unwrap_or_else(|| spawn_blocking(move || read(&path)));
+        // file systems on a network may hang, and whoever waits for them would never notice that keys are too old
+        let cause = match timeout(back_channel::DEADLINE, &mut reading).await {
+            Ok(Ok(Ok(document))) => return Ok(document),
+            Ok(Ok(Err(cause))) => cause,
+            Ok(Err(ended)) => ended.to_string(),
+            Err(_) => {
+                self.late = Some(reading);
+                format!("not read within {} s", back_channel::DEADLINE.as_secs())
+            }
         };
-        let file = tokio::fs::File::open(&self.path).await;
-        let file = file.map_err(|error| failed(error.to_string()))?;
-        let mut document = Vec::new();
-        // one more than is allowed tells a file of exactly that size from a larger one
-        let mut capped = file.take(MAX_BYTES as u64 + 1);
-        capped
-            .read_to_end(&mut document)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        if document.len() > MAX_BYTES {
-            return Err(failed(format!("larger than {MAX_BYTES} bytes")));
-        }
-        Ok(document)
+        let hints = &["is the file there, and may this process read it?"];
+        Err(unreachable(FETCH_KEYS, &self.place(), cause, hints))
     }
 
     fn place(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut document = Vec::new();
+    // one more than is allowed tells a file of exactly that size from a larger one
+    file.take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut document)
+        .map_err(|error| error.to_string())?;
+    if document.len() > MAX_BYTES {
+        return Err(format!("larger than {MAX_BYTES} bytes"));
+    }
+    Ok(document)
 }
 
 /// Keys where the provider's discovery document says they are.

@@ -3,6 +3,7 @@
 mod algorithms;
 mod audiences;
 mod discovering;
+mod files;
 mod issuers;
 mod kinds;
 mod log;
