@@ -41,6 +41,8 @@ fn serve(config: Config) -> End {
         serve_until_told(gateway).await;
         Ok(())
     });
+    // A thread that reads from a file system or a name server that hangs cannot be ended, and must not hold up the end.
+    runtime.shutdown_background();
     drop(logs); // what was logged stands before what is said at the end
     match served {
         Ok(()) => End::Good,
