@@ -47,7 +47,7 @@ pub(crate) enum Refusal {
     Misdirected { authority: String },
     #[error("no route for this path")]
     NoRoute,
-    #[error("method {method} is not served here")]
+    #[error("method {} is not served here", method.as_str().get(..32).unwrap_or(method.as_str()))]
     MethodNotAllowed { method: Method, allow: &'static str },
     #[error("CONNECT is not offered")]
     NoTunnel,
