@@ -2,15 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use testbed::recorder::Reply;
+use testbed::{Idp, World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::setting::refused;
-use crate::support::{MCP, WEB, world};
+use crate::setting::{program, refused};
+use crate::support::{MCP, WEB, config, world};
 
 /// A web application whose administration asks for more than the rest.
 const SHOP: &str =
@@ -149,4 +151,63 @@ async fn an_h2_peer_that_closes_its_window_does_not_hold_answers_for_ever() {
     };
     let ended = timeout(Duration::from_secs(5), ended).await;
     assert!(ended.is_ok(), "exchanges with the upstream went on");
+}
+
+#[tokio::test]
+async fn sec_30_a_name_with_a_port_has_no_second_port() {
+    let server =
+        r#"public_url: "https://mcp.example.com", allowed_hosts: ["alt.example.com:8443"]"#;
+    let world = world(server, &[MCP]).await;
+    let token = world.token().audience("https://mcp.example.com/mcp").sign();
+    let port = world.gateway.address().port();
+    for host in [
+        format!("localhost:{port}:80"),
+        format!("[::1]:{port}:80"),
+        "alt.example.com:8443:443".to_owned(),
+        "mcp.example.com:443:443".to_owned(),
+    ] {
+        let request = world.client().get("/mcp").host(&host).bearer(&token);
+        refused(&world, request, 421, "misdirected").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_can_neither_flood_the_log_nor_steer_the_terminal_that_shows_it() {
+    let template = config("", &[MCP]).replace("format: json", "format: text");
+    let world = World::start(program(), &template).await;
+    let long = "M".repeat(60_000);
+    let request = world.client().request(&long, "/mcp");
+    request.bearer(world.token()).send().await.is(405);
+    let path = "/mcp/a\u{9b}31m\u{85}\u{2028}\u{202e}b";
+    world.client().get(path).send().await.is(404);
+    world.gateway.wait_for_log("not_found").await;
+    for line in world.gateway.log() {
+        assert!(line.len() < 2000, "{} bytes", line.len());
+        let plain = |char| matches!(char, ' '..='~' | 'µ'); // ours, in durations
+        assert!(line.chars().all(plain), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_system_that_hangs_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    let idp = Idp::start().await;
+    std::fs::write(&file, idp.jwks().to_string()).unwrap();
+    let keys = format!(
+        "jwks: {{ issuer: \"{{idp}}\", jwks_file: \"{}\"",
+        file.display()
+    );
+    let template =
+        config("timeouts: { drain: 1s }", &[MCP]).replace("oidc: { issuer: \"{idp}\"", &keys);
+    let mut world = World::start_with(program(), idp, &template).await;
+    std::fs::remove_file(&file).unwrap();
+    let made = Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    // a read that nobody can end: it waits for whoever writes
+    let unknown = world.token().header("kid", "unknown");
+    let request = world.client().post("/mcp").bearer(unknown);
+    request.send().await.is(503);
+    world.gateway.terminate().await;
+    assert_eq!(world.gateway.wait_exit().await.0, Some(0));
 }

@@ -15,6 +15,13 @@ fn default_port(scheme: Scheme) -> &'static str {
     }
 }
 
+fn has_port(authority: &str) -> bool {
+    authority
+        .rsplit(']')
+        .next()
+        .is_some_and(|behind| behind.contains(':'))
+}
+
 /// Every name, in the order in which they are compared.
 pub(crate) struct Names(Vec<Name>);
 
@@ -149,7 +156,7 @@ impl Name {
                 known.eq_ignore_ascii_case(authority)
                     || authority
                         .strip_suffix(default_port(self.scheme))
-                        .is_some_and(|host| known.eq_ignore_ascii_case(host))
+                        .is_some_and(|host| known.eq_ignore_ascii_case(host) && !has_port(known))
             }
             Matcher::Pattern(pattern) => pattern.matches(authority),
         }
