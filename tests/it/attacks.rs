@@ -211,3 +211,39 @@ async fn a_file_system_that_hangs_does_not_hold_up_the_end() {
     world.gateway.terminate().await;
     assert_eq!(world.gateway.wait_exit().await.0, Some(0));
 }
+
+#[tokio::test]
+async fn sec_36_a_page_does_not_pass_as_json() {
+    let world = world("", &[MCP]).await;
+    let page = Reply::status(200).body("<script>alert(1)</script>");
+    let json = "application/json";
+    for reply in [
+        page.clone()
+            .header("content-type", json)
+            .header("content-type", "text/html"),
+        page.clone().header("content-type", "text/html,x+json"),
+        page.clone()
+            .header("content-type", "text/html, application/json"),
+        page.header("content-type", "text/html/x+json"),
+    ] {
+        world.server.answer(reply);
+        let request = world.client().post("/mcp").bearer(world.token());
+        request.send().await.is(502);
+    }
+    let problem =
+        Reply::status(200).header("content-type", "application/problem+json; charset=utf-8");
+    world.server.answer(problem.body("{}"));
+    let request = world.client().post("/mcp").bearer(world.token());
+    assert_eq!(request.send().await.is(200).text(), "{}");
+}
+
+#[tokio::test]
+async fn r9112_an_answer_with_two_lengths_has_that_of_its_chunks() {
+    let world = world("", &[MCP]).await;
+    world.server.answer(Reply::raw(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n\
+         a\r\n0123456789\r\n0\r\n\r\n",
+    ));
+    let request = world.client().post("/mcp").bearer(world.token());
+    assert_eq!(request.send().await.is(200).text(), "0123456789");
+}

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use config::Transport;
 use http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
@@ -157,6 +157,9 @@ async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Bod
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::UpstreamAnswer("it switches protocols unasked"));
     }
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        head.headers.remove(CONTENT_LENGTH); // the chunks count (RFC 9112 section 6.3); with it the answer would be cut there
+    }
     head.version = Version::HTTP_11; // ours is the caller's connection's business, whatever the upstream speaks
     let doomed: Vec<HeaderName> = head
         .headers
@@ -264,20 +267,28 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn media_type(headers: &HeaderMap) -> Kind {
-    let Some(value) = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return Kind::Other;
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (lines.next(), lines.next()) else {
+        return Kind::Other; // of several, browsers take the last
     };
+    let value = value.to_str().unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json")
-        || (kind.len() > 5 && kind.to_ascii_lowercase().ends_with("+json"))
-    {
+    if kind.eq_ignore_ascii_case("application/json") || is_some_json(kind) {
         Kind::Json
     } else if kind.eq_ignore_ascii_case("text/event-stream") {
         Kind::EventStream
     } else {
         Kind::Other
     }
+}
+
+/// `type/subtype+json` (RFC 6839). Browsers read `text/html,x+json` as a list, and it as a page.
+fn is_some_json(kind: &str) -> bool {
+    let word = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !text.is_empty() && text.bytes().all(plain)
+    };
+    kind.split_once('/').is_some_and(|(main, sub)| {
+        word(main) && word(sub) && sub.to_ascii_lowercase().ends_with("+json")
+    })
 }
