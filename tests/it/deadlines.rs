@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use testbed::client::h2;
+use testbed::client::{Client, h2};
 use testbed::{Reply, World};
 
-use crate::support::{MCP, OPEN, call, world};
+use crate::setting::program;
+use crate::support::{MCP, OPEN, call, config, world};
 
 /// The deadline in each of these stories.
 const SHORT: Duration = Duration::from_millis(300);
@@ -86,7 +87,16 @@ async fn tm_11_an_idle_h2_connection_is_closed() {
     let used = h2::Connection::open(world.gateway.address()).await;
     used.send(call(&world)).await.unwrap().is(200);
     let unused = h2::Connection::open(world.gateway.address()).await;
-    for connection in [used, unused] {
+    // busy whenever somebody looked, and then nothing is left that would make somebody look
+    let left = h2::Connection::open(world.gateway.address()).await;
+    world.server.answer(Reply::events());
+    let stream = left.open_stream(call(&world)).await.unwrap();
+    let upstream = world.server.stream().await;
+    tokio::time::sleep(2 * SHORT).await;
+    assert!(!left.is_closed(), "it is not idle");
+    drop(stream);
+    upstream.closed().await;
+    for connection in [used, unused, left] {
         let closed = async {
             while !connection.is_closed() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -215,4 +225,52 @@ async fn tm_11_over_the_cap_nobody_is_accepted_until_one_leaves() {
     assert_eq!(world.server.last().target, "/mcp?3");
     let probe = world.gateway.admin().get("/healthz").send().await;
     probe.is(200);
+}
+
+#[tokio::test]
+async fn r9113_a_peer_that_takes_little_at_a_time_gets_everything() {
+    const SIZE: usize = 40_000_000;
+    let world = world("timeouts: { idle: 1s }", &[MCP]).await;
+    let reply = Reply::status(200).header("Content-Type", "application/json");
+    world.server.answer(reply.body(vec![b'x'; SIZE]));
+    let mut stream = call(&world).open().await;
+    let (begun, mut read, mut pauses) = (Instant::now(), 0, 0);
+    while let Some(chunk) = stream.chunk().await {
+        read += chunk.len();
+        if read > (pauses + 1) * (SIZE / 12) {
+            pauses += 1;
+            tokio::time::sleep(Duration::from_millis(150)).await; // all buffers on the way are full by now
+        }
+    }
+    assert_eq!(read, SIZE, "no pause was too long");
+    assert!(begun.elapsed() > Duration::from_secs(1), "but all together");
+}
+
+#[tokio::test]
+async fn tm_11_all_listeners_share_the_cap() {
+    let two = config("limits: { connections: 1 }", &[OPEN]).replacen(
+        "listen: \"127.0.0.1:0\"",
+        "listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"]",
+        1,
+    );
+    let world = World::start(program(), &two).await;
+    let [one, other] = *world.gateway.addresses() else {
+        panic!("two listeners")
+    };
+    let [one, other] = [one, other].map(Client::new);
+    // the other way round too: no listener may keep a place for nobody
+    for (nr, [one, other]) in [[&one, &other], [&other, &one]].into_iter().enumerate() {
+        let mut first = one.connect().await;
+        first.write(&one.post("/mcp?1").to_bytes()).await;
+        first.answer().await.unwrap().is(200);
+        let mut second = other.connect().await;
+        second.write(&other.post("/mcp?2").to_bytes()).await;
+        for _ in 0..4 {
+            first.write(&one.post("/mcp?1").to_bytes()).await;
+            first.answer().await.unwrap().is(200);
+        }
+        assert_eq!(world.server.requests(), nr * 6 + 5, "it waits");
+        drop(first);
+        second.answer().await.unwrap().is(200);
+    }
 }

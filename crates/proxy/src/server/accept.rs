@@ -38,7 +38,9 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Accepts until draining begins, then waits until the last connection has ended. Dropping the future ends them all.
 ///
-/// `slots` bounds the connections of all listeners that share it: without a free slot nothing is accepted, and the kernel's queue waits.
+/// `slots` bounds the connections of all listeners that share it: without a free slot one connection of each listener waits here,
+/// unread, and the others in the kernel's queue. A listener takes a slot only for somebody who is there: two listeners must not share
+/// the last slot such that one holds it for nobody and the other has nobody served.
 pub(crate) async fn run<H, F, B>(
     listener: TcpListener,
     slots: Arc<Semaphore>,
@@ -53,21 +55,28 @@ pub(crate) async fn run<H, F, B>(
 {
     let mut connections = JoinSet::new();
     let mut draining = std::pin::pin!(drain.begun());
+    let mut waiting = None;
     loop {
         let (tcp, address, slot) = tokio::select! {
             biased;
             () = &mut draining => break,
-            Some(_ended) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = accept(&listener, &slots) => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // An error of one connection (it was reset in the queue) and one of the process look alike here; a short pause
-                    // does no harm to the first and keeps the second from spinning.
-                    tracing::warn!(cause = %error, "connection not accepted");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
+            slot = Arc::clone(&slots).acquire_owned(), if waiting.is_some() => match (waiting.take(), slot) {
+                (Some((tcp, address)), Ok(slot)) => (tcp, address, slot),
+                _ => continue,
             },
+            Some(_ended) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept(), if waiting.is_none() => {
+                match accepted {
+                    Ok(accepted) => waiting = Some(accepted),
+                    Err(error) => {
+                        // An error of one connection (it was reset in the queue) and one of the process look alike here; a short
+                        // pause does no harm to the first and keeps the second from spinning.
+                        tracing::warn!(cause = %error, "connection not accepted");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+                continue;
+            }
         };
         let Some(peer) = peer(&tcp, address) else {
             continue;
@@ -82,20 +91,8 @@ pub(crate) async fn run<H, F, B>(
             .await;
         });
     }
-    drop(listener); // from here on the kernel refuses
+    drop((listener, waiting)); // from here on the kernel refuses
     while connections.join_next().await.is_some() {}
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .map_err(std::io::Error::other)?;
-    let (tcp, address) = listener.accept().await?;
-    Ok((tcp, address, slot))
 }
 
 fn peer(tcp: &TcpStream, address: SocketAddr) -> Option<Peer> {
