@@ -148,8 +148,8 @@ impl Gateway {
         tracing::info!("ready");
 
         stop.await;
-        tracing::info!(deadline = ?config.server.timeouts.drain, "draining");
         drain.begin();
+        tracing::info!(deadline = ?config.server.timeouts.drain, "draining"); // from here on it is true
         let graceful = config.server.timeouts.drain.saturating_sub(FAREWELL);
         let all_ended = async { while public.join_next().await.is_some() {} };
         let mut all_ended = std::pin::pin!(all_ended);
