@@ -134,6 +134,12 @@ async fn i_3_a_body_that_says_it_is_too_large_is_413_and_never_sent() {
         .body(bytes(1001));
     let refused_body = refused(&world, over, 413, "body_too_large").await;
     assert_eq!(refused_body.answer.header("connection"), Some("close"));
+    let mut only_said = world.client().connect().await;
+    only_said
+        .write(head(&world, "Content-Length: 1001\r\n").as_bytes())
+        .await;
+    let answer = only_said.answer().await.unwrap();
+    assert!(answer.is(413).closed, "before there is any of it");
     let stranger = world.client().post("/mcp").body(bytes(1001));
     refused(&world, stranger, 401, "missing_credentials").await;
     assert_eq!(world.server.requests(), before);

@@ -1,7 +1,11 @@
 //! HTTP/2 in clear text with prior knowledge: the same judgement, request by request.
 
+use std::time::Duration;
+
 use testbed::Reply;
 use testbed::client::h2::Connection;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::{MCP, OPEN, call, world};
 
@@ -238,4 +242,69 @@ async fn r9113_streams_over_the_limit_wait_for_a_place() {
     assert_eq!(third.unwrap().status(), 200);
     assert_eq!(world.server.last().target, "/mcp?3");
     drop(second);
+}
+
+/// The preface and an empty SETTINGS frame.
+const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+#[tokio::test]
+async fn r9113_a_preface_in_pieces_is_a_preface() {
+    let world = world("", &[OPEN]).await;
+    let mut peer = TcpStream::connect(world.gateway.address()).await.unwrap();
+    peer.set_nodelay(true).unwrap();
+    for piece in BEGIN.chunks(10) {
+        peer.write_all(piece).await.unwrap();
+        // pieces that arrive together would only make this easier
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut frame = [0; 9];
+    peer.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], 4, "SETTINGS, not an answer in HTTP/1: {frame:?}");
+}
+
+#[tokio::test]
+async fn tm_11_r9113_streams_that_are_opened_to_be_reset_end_the_connection() {
+    let world = world("", &[OPEN]).await;
+    let mut peer = TcpStream::connect(world.gateway.address()).await.unwrap();
+    let host = world.gateway.address().to_string();
+    // POST, http, and two literals without indexing (RFC 7541): `:path` and `:authority`
+    let mut head = b"\x83\x86\x04\x04/mcp\x01".to_vec();
+    head.push(u8::try_from(host.len()).unwrap());
+    head.extend_from_slice(host.as_bytes());
+    let length = u8::try_from(head.len()).unwrap();
+    let mut all = BEGIN.to_vec();
+    for id in (1..2000_u32).step_by(2).map(u32::to_be_bytes) {
+        all.extend_from_slice(&[0, 0, length, 1, 5]); // HEADERS, whole and last
+        all.extend_from_slice(&id);
+        all.extend_from_slice(&head);
+        all.extend_from_slice(&[0, 0, 4, 3, 0]); // RST_STREAM
+        all.extend_from_slice(&id);
+        all.extend_from_slice(&[0, 0, 0, 8]); // CANCEL
+    }
+    let _cut = peer.write_all(&all).await; // the end may come before the end of this
+    let end = async { while peer.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} };
+    let end = tokio::time::timeout(Duration::from_secs(5), end).await;
+    end.expect("sooner than any idle connection");
+    assert!(world.server.requests() < 200, "most were never looked at");
+}
+
+#[tokio::test]
+async fn sec_36_what_described_a_page_goes_with_the_page() {
+    let world = world("", &[MCP]).await;
+    let page = Reply::status(404)
+        .header("Content-Type", "text/html")
+        .header("Content-Encoding", "br");
+    world.server.answer(page.body("<script>"));
+    let connection = Connection::open(world.gateway.address()).await;
+    for answer in [
+        connection.send(call(&world)).await.unwrap(),
+        call(&world).send().await,
+    ] {
+        assert_eq!((answer.is(404).body.len(), answer.complete), (0, true));
+        for name in ["content-type", "content-encoding"] {
+            assert_eq!(answer.header(name), None, "{name}");
+        }
+        let length = answer.header("content-length");
+        assert!(matches!(length, None | Some("0")), "{length:?}");
+    }
 }

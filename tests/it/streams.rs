@@ -289,3 +289,32 @@ async fn sec_55_tm_11_no_stream_is_older_than_its_route_allows() {
     assert!(end.complete && end.text().starts_with("data: 1\n\n"));
     upstream.closed().await;
 }
+
+#[tokio::test]
+async fn sec_56_no_comments_while_events_come() {
+    let world = world("sse_keepalive: 1s", &[MCP]).await;
+    world.server.answer(Reply::events());
+    let (mut stream, upstream) = opened(&world).await;
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(1600) {
+        upstream.event("1").await;
+        assert_eq!(stream.block().await.as_deref(), Some("data: 1\n\n"));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(
+        stream.block().await.as_deref(),
+        Some(COMMENT),
+        "after a silence"
+    );
+}
+
+#[tokio::test]
+async fn r9110_a_stream_is_one_in_whatever_case_its_type_is_written() {
+    let world = world("", &[MCP]).await;
+    world.server.answer(Reply::raw(
+        "HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\nContent-Length: 9\r\n\r\ndata: 1\n\n",
+    ));
+    let answer = call(&world).send().await;
+    assert_eq!(answer.is(200).text(), "data: 1\n\n");
+    assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+}
