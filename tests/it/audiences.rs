@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testbed::{Idp, World};
 
 use crate::setting::{bad_token, call, program, world, world_of};
+use crate::support;
 
 async fn taken(world: &World, path: &str, token: impl Into<String>) -> u16 {
     let request = world.client().post(path).call("echo", &Value::Null);
@@ -112,4 +113,14 @@ async fn sec_10_a_public_url_is_the_resource_under_every_loopback_name() {
     let public = world.idp.token().audience("https://mcp.example.com/a");
     assert_eq!(taken(&world, "/a", public).await, 200);
     assert_eq!(taken(&world, "/a", world.token_for("/a")).await, 401);
+}
+
+#[tokio::test]
+async fn sec_10_a_public_url_of_this_machine_leaves_its_names_their_own_resources() {
+    let server = r#"public_url: "http://localhost:9""#;
+    let world = support::world(server, &[support::MCP]).await;
+    for audience in ["http://localhost:9/mcp", &world.gateway.url("/mcp")] {
+        let token = world.idp.token().audience(audience);
+        assert_eq!(taken(&world, "/mcp", token).await, 200, "{audience}");
+    }
 }

@@ -94,6 +94,8 @@ async fn tm_4_tl_11_sec_30_other_origins_are_403_before_authentication() {
         "https://app.example",
         "https://plain.example",
         "https://sub.app.example:8443",
+        "http://plain.example.evil.example",
+        "http://plain.example:8080",
         "",
         "*",
         "https://app.example:8443 https://evil.example",
@@ -293,4 +295,32 @@ async fn sec_37_service_worker_scripts_are_not_served() {
         refused(&world, request, 403, "service_worker").await;
     }
     assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn tm_4_a_page_of_one_name_of_a_pattern_is_a_stranger_to_the_others() {
+    let server = r#"public_url: "https://mcp.example.com", allowed_hosts: ["*.tunnel.example"]"#;
+    let world = world(server, &[OPEN]).await;
+    let page = |origin: &str| {
+        let request = world.client().post("/mcp").host("a.tunnel.example");
+        request.header("Origin", origin)
+    };
+    page("https://a.tunnel.example").send().await.is(200);
+    for stranger in ["https://b.tunnel.example", "http://a.tunnel.example"] {
+        refused(&world, page(stranger), 403, "origin_not_allowed").await;
+    }
+}
+
+#[tokio::test]
+async fn tm_4_a_page_of_another_port_of_this_machine_is_a_stranger() {
+    let world = world(r#"public_url: "http://localhost:9""#, &[OPEN]).await;
+    let page = |origin: &str| world.client().post("/mcp").header("Origin", origin);
+    page(&world.gateway.url("")).send().await.is(200);
+    refused(
+        &world,
+        page("http://localhost:9"),
+        403,
+        "origin_not_allowed",
+    )
+    .await;
 }

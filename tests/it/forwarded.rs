@@ -70,6 +70,7 @@ async fn r7239_addresses_are_walked_right_to_left_up_to_the_first_stranger() {
         ("[2001:db8::1]:443, 10.1.1.1", "2001:db8::1"),
         ("6.6.6.6, fd00::7", "6.6.6.6"),
         ("6.6.6.6, ::ffff:10.0.0.1", "6.6.6.6"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
         ("6.6.6.6, unknown", "127.0.0.1"),
         ("6.6.6.6, not an address, 10.0.0.1", "10.0.0.1"),
         ("", "127.0.0.1"),
@@ -213,4 +214,12 @@ async fn sec_30_a_forwarded_host_of_a_stranger_selects_nothing() {
         .await
         .is(200);
     assert_eq!(friends.server.last().target, "/named");
+}
+
+#[tokio::test]
+async fn r7239_the_log_names_the_client_that_was_found() {
+    let world = world(TRUSTING, &[MCP]).await;
+    let request = post(&world, &[("X-Forwarded-For", "203.0.113.9, 10.0.0.1")]);
+    let refused = refused(&world, request, 401, "missing_credentials").await;
+    assert_eq!(refused.entry["client"], "203.0.113.9");
 }

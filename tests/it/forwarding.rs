@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use testbed::World;
+use testbed::{Reply, World};
 
 use crate::setting::refused;
-use crate::support::{MCP, call, world};
+use crate::support::{MCP, WEB, call, world};
 
 /// Lower-case names of the headers that the upstream got last.
 fn names(world: &World) -> BTreeSet<String> {
@@ -264,4 +264,51 @@ async fn t_rc1_identity_never_leaks_between_requests_on_one_connection() {
         }
     }
     assert_eq!(world.server.requests(), 3);
+}
+
+#[tokio::test]
+async fn sec_36_cookies_go_by_their_attributes_and_not_by_their_names() {
+    let world = world("", &[MCP]).await;
+    let mut reply = Reply::json(&json!({}));
+    for cookie in [
+        "domain=1; Path=/",
+        "a=domain; Path=/domain",
+        "wide=1; Path=/; DOMAIN=example.com",
+    ] {
+        reply = reply.header("Set-Cookie", cookie);
+    }
+    world.server.answer(reply);
+    let answer = call(&world).send().await;
+    assert_eq!(
+        answer.is(200).headers.all("set-cookie"),
+        ["domain=1; Path=/", "a=domain; Path=/domain"]
+    );
+}
+
+#[tokio::test]
+async fn r9110_what_has_not_changed_is_told_so() {
+    let world = world("", &[MCP]).await;
+    world
+        .server
+        .answer(Reply::status(304).header("ETag", "\"x\""));
+    let request = world.client().get("/mcp").bearer(world.token());
+    let answer = request.header("If-None-Match", "\"x\"").send().await;
+    assert_eq!(answer.is(304).header("etag"), Some("\"x\""));
+}
+
+#[tokio::test]
+async fn r9112_the_end_of_the_upstreams_connection_is_not_that_of_ours() {
+    let world = world("", &[MCP, WEB]).await;
+    world.server.answer(
+        Reply::json(&json!({}))
+            .header("Connection", "close")
+            .then_close(),
+    );
+    let mut connection = world.client().connect().await;
+    for path in ["/mcp", "/open", "/mcp"] {
+        let request = world.client().post(path).bearer(world.token());
+        connection.write(&request.to_bytes()).await;
+        let answer = connection.answer().await.unwrap();
+        assert_eq!(answer.is(200).header("connection"), None);
+    }
 }

@@ -28,6 +28,12 @@ async fn sec_30_our_names_are_answered_in_every_spelling_of_theirs() {
         assert_eq!(answer.status, 200, "{host}: {}", answer.text());
     }
     assert_eq!(world.server.requests(), all.len());
+    let tunnel = world.client().post("/mcp").host("a.tunnel.example");
+    tunnel.send().await.is(200);
+    assert_eq!(
+        world.server.last().header("x-forwarded-host"),
+        Some("a.tunnel.example")
+    );
 }
 
 #[tokio::test]
@@ -255,5 +261,30 @@ async fn sec_31_what_was_judged_is_forwarded_byte_for_byte() {
     ] {
         world.client().post(target).send().await.is(200);
         assert_eq!(world.server.last().target, target);
+    }
+}
+
+#[tokio::test]
+async fn sec_31_an_upstreams_path_takes_the_routes_place_with_one_slash_between() {
+    let open = "transport: http, auth: { type: none }, dangerous: [anonymous_access]";
+    let routes = [
+        format!(r#"{{ path: /, name: root, upstream: "{{upstream}}/app", {open} }}"#),
+        format!(r#"{{ path: /slash, upstream: "{{upstream}}/base/", {open} }}"#),
+        format!(r#"{{ path: /bare, upstream: "{{upstream}}/base", {open} }}"#),
+    ];
+    let world = world("", &routes.each_ref().map(|route| &**route)).await;
+    for (target, expected) in [
+        ("/", "/app"),
+        ("/x", "/app/x"),
+        ("/x/y?z", "/app/x/y?z"),
+        ("/slash", "/base/"),
+        ("/slash/", "/base/"),
+        ("/slash/x", "/base/x"),
+        ("/bare", "/base"),
+        ("/bare/", "/base/"),
+        ("/bare/x?y", "/base/x?y"),
+    ] {
+        world.client().get(target).send().await.is(200);
+        assert_eq!(world.server.last().target, expected, "{target}");
     }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use testbed::idp::TokenBuilder;
 use testbed::{World, client::Headers};
 
-use crate::setting::{call, world};
+use crate::setting::{call, refused, world};
+use crate::support;
 
 /// The identity headers, as the upstream got them.
 fn told(headers: &Headers) -> Vec<(String, String)> {
@@ -104,6 +105,50 @@ async fn t_rc1_t_rc2_t_rc3_parallel_callers_never_get_each_others_identity() {
         assert_eq!(
             request.headers.all("x-auth-email"),
             [format!("{subject}@example.com")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn sec_35_claims_of_a_map_are_refused_when_they_are_too_large() {
+    let route =
+        r#"{ path: /mcp, upstream: "{upstream}/mcp", identity: { headers: { X-Teams: teams } } }"#;
+    let world = support::world("", &[route]).await;
+    let teams = |count: usize| {
+        world
+            .token()
+            .claim("teams", json!(vec!["ü".repeat(8); count]))
+    };
+    call(&world).bearer(teams(3)).send().await.is(200);
+    let seen = world.server.last();
+    assert_eq!(
+        seen.header("x-teams").map(|teams| teams.split(',').count()),
+        Some(3)
+    );
+    let request = call(&world).bearer(teams(200));
+    refused(&world, request, 403, "identity_too_large").await;
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn s3_25_that_nobody_was_asked_is_told_in_the_default_words_alone() {
+    let open = |path: &str, headers: &str| {
+        format!(
+            r#"{{ path: {path}, upstream: "{{upstream}}", auth: {{ type: none }}, dangerous: [anonymous_access], identity: {{ headers: {headers} }} }}"#
+        )
+    };
+    let routes = [
+        open("/a", "default"),
+        open("/b", "oauth2-proxy"),
+        open("/c", "none"),
+    ];
+    let world = support::world("", &routes.each_ref().map(|route| &**route)).await;
+    for (path, method) in [("/a", Some("anonymous")), ("/b", None), ("/c", None)] {
+        world.client().post(path).send().await.is(200);
+        assert_eq!(
+            world.server.last().header("x-auth-method"),
+            method,
+            "{path}"
         );
     }
 }

@@ -141,11 +141,36 @@ async fn sec_39_health_is_told_to_anybody_under_any_name() {
     let head = world.client().request("HEAD", "/health").send().await;
     assert_eq!(head.is(200).body, b"");
     let post = world.client().post("/health");
-    let refused = refused(&world, post, 405, "method_not_allowed").await;
-    assert_eq!(refused.answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-    for path in ["/health/x", "/HEALTH", "/health;x"] {
+    let not_allowed = refused(&world, post, 405, "method_not_allowed").await;
+    let allow = not_allowed.answer.header("allow");
+    assert_eq!(allow, Some("GET, HEAD, OPTIONS"));
+    for (method, path) in [
+        ("POST", "/health"),
+        ("GET", "/healthy"),
+        ("GET", "/health/x"),
+    ] {
+        let request = world.client().request(method, path).host("evil.example");
+        request.send().await.is(421);
+    }
+    for path in ["/health/x", "/HEALTH"] {
         world.client().get(path).send().await.is(200);
         assert_eq!(world.server.last().target, path, "the route's, not ours");
     }
-    assert_eq!(world.server.requests(), 3);
+    let two_readings = world.client().get("/health;x");
+    refused(&world, two_readings, 400, "ambiguous_request").await;
+    assert_eq!(world.server.requests(), 2);
+}
+
+#[tokio::test]
+async fn r9110_options_that_are_no_preflight_are_the_web_applications() {
+    let world = world("", &[WEB]).await;
+    world.client().options("/x").send().await.is(200);
+    assert_eq!(world.server.last().method, "OPTIONS");
+    let page = world
+        .client()
+        .options("/x")
+        .header("Origin", &world.gateway.url(""));
+    let preflight = page.header("Access-Control-Request-Method", "PUT");
+    preflight.send().await.is(204);
+    assert_eq!(world.server.requests(), 1);
 }
