@@ -273,3 +273,32 @@ async fn s3_38_no_request_can_add_series() {
     assert_eq!(before, after);
     assert!(!after.join("\n").contains("noise"));
 }
+
+#[tokio::test]
+async fn s3_38_answers_that_break_off_and_clients_that_leave_are_counted_as_such() {
+    let world = world("", &[OPEN]).await;
+    world.server.answer_once(Reply::half(1000, "{"));
+    let broken = world.client().post("/mcp").send().await;
+    assert!(!broken.complete);
+    world.server.answer_once(Reply::events());
+    let left = world.client().post("/mcp").open().await;
+    let upstream = world.server.stream().await;
+    drop(left);
+    upstream.closed().await;
+    world.gateway.wait_for_log("client_gone").await;
+    let series = series(&world).await;
+    assert_requests(&series, "/mcp", "failed", "upstream_broke_off", 1.0);
+    assert_requests(&series, "/mcp", "client_gone", "client_gone", 1.0);
+}
+
+#[tokio::test]
+async fn s3_38_the_gateways_own_time_is_told_apart_from_the_upstreams() {
+    let world = world("", &[OPEN]).await;
+    let slow = Reply::json(&serde_json::json!({})).after(Duration::from_secs(2));
+    world.server.answer(slow);
+    world.client().post("/mcp").send().await.is(200);
+    let series = series(&world).await;
+    let sum = |of: &str| value(&series, &format!("portcullis_{of}_seconds_sum"), &[]);
+    assert!(sum("request_duration") >= 2.0);
+    assert!(sum("gateway_duration") < 1.0);
+}

@@ -137,6 +137,13 @@ async fn s3_38_the_counters_move_by_one_per_reject() {
     call(&world).send().await.is(401);
     assert_eq!(count("missing_credentials").await, 1);
     let metrics = world.gateway.admin().get("/metrics").send().await.text();
+    let credentials = metrics.lines().find(|line| {
+        line.starts_with("portcullis_authentications_total{") && line.contains("result=\"expired\"")
+    });
+    assert!(
+        credentials.is_some_and(|line| line.ends_with(" 3")),
+        "{metrics}"
+    );
     assert!(
         metrics.contains("portcullis_jwks_age_seconds{authenticator=\"corp\"}"),
         "{metrics}"

@@ -4,7 +4,8 @@ use serde_json::Value;
 use testbed::gateway::Launch;
 use testbed::{Gateway, Idp, World};
 
-use crate::setting::{call, program, usual};
+use crate::setting::{call, program, refused, usual};
+use crate::support;
 
 async fn world(logging: &str) -> World {
     let template = usual("", "").replace("format: json, level: debug", logging);
@@ -280,4 +281,12 @@ async fn a_log_that_is_not_read_for_a_while_makes_nobody_wait() {
     for _ in 0..600 {
         gateway.client.post("/mcp").send().await.is(401);
     }
+}
+
+#[tokio::test]
+async fn a_long_path_is_logged_as_far_as_it_helps() {
+    let world = support::world("", &[support::MCP]).await;
+    let request = world.client().get(&format!("/{}", "x".repeat(5000)));
+    let refused = refused(&world, request, 404, "not_found").await;
+    assert_eq!(refused.entry["path"].as_str().map(str::len), Some(256));
 }

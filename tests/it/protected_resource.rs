@@ -5,7 +5,7 @@ use testbed::client::{Answer, Client};
 use testbed::{Gateway, Idp, World};
 
 use crate::setting::{program, refused};
-use crate::support::{MCP, WEB, config, world};
+use crate::support::{MCP, OPEN, WEB, config, world};
 
 const DOCUMENT: &str = "/.well-known/oauth-protected-resource";
 
@@ -301,4 +301,16 @@ async fn t_p9_t_p11_the_document_is_the_same_every_time() {
         world.idp.issuer()
     );
     assert_eq!(first, expected);
+}
+
+#[tokio::test]
+async fn prm_1_a_route_for_everybody_has_no_document_and_no_challenge() {
+    let world = world("", &[&OPEN.replace("/mcp", "/open"), MCP]).await;
+    let path = "/.well-known/oauth-protected-resource/open";
+    world.client().get(path).send().await.is(404);
+    let only = world.client().get(DOCUMENT).send().await;
+    assert_eq!(only.is(200).json()["resource"], world.gateway.url("/mcp"));
+    let two = world.client().post("/open").bearer("a").bearer("b");
+    let answer = two.send().await;
+    assert_eq!(answer.is(400).header("www-authenticate"), None);
 }

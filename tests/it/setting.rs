@@ -67,6 +67,7 @@ pub(crate) async fn refused(world: &World, request: Request, status: u16, reason
     assert_eq!(answer.status, status, "{reason}: {}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"), "CACHE-5");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(
         world.server.requests(),
         before,
