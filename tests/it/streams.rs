@@ -272,6 +272,21 @@ async fn sec_55_a_stream_ends_when_its_key_is_withdrawn() {
 }
 
 #[tokio::test]
+async fn sec_55_a_withdrawn_key_ends_streams_that_may_outlive_their_token_too() {
+    let route = MCP.replace(
+        "path: /mcp",
+        "streams: { end_at_expiry: false }, path: /mcp",
+    );
+    let world = world("", &[&route]).await;
+    world.server.answer_once(Reply::events());
+    let (stream, upstream) = opened(&world).await;
+    world.idp.rotate_keys();
+    call(&world).send().await.is(200);
+    assert!(stream.finish().await.complete);
+    upstream.closed().await;
+}
+
+#[tokio::test]
 async fn sec_55_tm_11_no_stream_is_older_than_its_route_allows() {
     let route = r#"{ path: /mcp, upstream: "{upstream}/mcp", auth: { type: none }, dangerous: [anonymous_access], streams: { max_age: 1s } }"#;
     let world = world(

@@ -257,10 +257,13 @@ async fn sec_36_headers_an_upstream_has_no_say_in_do_not_pass() {
         "Keep-Alive",
         "Upgrade",
         "X-Request-Id",
+        "X-Hop",
     ];
     for path in ["/mcp", "/x"] {
         let mut reply = Reply::json(&json!({}))
             .header("X-Kept", "1")
+            .header("Connection", "X-Hop, keep-alive, Content-Type")
+            .header("X-Hop", "1")
             .header("Cache-Control", "private")
             .header("ETag", "\"1\"")
             .header("Mcp-Session-Id", "s1");

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use config::Transport;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
@@ -161,10 +161,11 @@ async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Bod
         head.headers.remove(CONTENT_LENGTH); // the chunks count (RFC 9112 section 6.3); with it the answer would be cut there
     }
     head.version = Version::HTTP_11; // ours is the caller's connection's business, whatever the upstream speaks
+    let hop = named_by_connection(&head.headers);
     let doomed: Vec<HeaderName> = head
         .headers
         .keys()
-        .filter(|name| is_removed(name.as_str()))
+        .filter(|name| is_removed(name.as_str()) || hop.contains(name))
         .cloned()
         .collect();
     for name in doomed {
@@ -176,6 +177,17 @@ async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Bod
         Transport::Mcp => protocol_answer(head.status, &mut head.headers, body).await?,
     };
     Ok(Response::from_parts(head, body))
+}
+
+/// Headers that the upstream meant for this hop alone (RFC 9110 section 7.6.1); what describes the body is not among them.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name: &HeaderName| !name.as_str().starts_with("content-"))
+        .collect()
 }
 
 fn is_removed(name: &str) -> bool {

@@ -50,7 +50,7 @@ pub(crate) fn tend(
         keepalive: plan.sse_keepalive.filter(|_| !opaque),
         last: now,
         ends: now + site.streams.max_age,
-        caller: caller.filter(|_| site.streams.end_at_expiry).cloned(),
+        caller: caller.cloned(),
         site: Arc::clone(site),
         clock: Arc::clone(&plan.clock),
         judged: now,
@@ -69,7 +69,7 @@ pub(crate) struct Tended {
     /// When something was last passed on.
     last: Instant,
     ends: Instant,
-    /// Judged again while the stream lasts; `None` where a stream may outlive its token.
+    /// Judged again while the stream lasts; `None` on routes that ask nobody.
     caller: Option<Caller>,
     site: Arc<Site>,
     clock: Clock,
@@ -127,7 +127,11 @@ impl Tended {
             return true;
         }
         self.judged = now;
-        authentication.still_good(caller, (self.clock)())
+        if self.site.streams.end_at_expiry {
+            authentication.still_good(caller, (self.clock)())
+        } else {
+            caller.key_is_published()
+        }
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.
