@@ -52,7 +52,7 @@ async fn s3_4_keys_of_parts_that_do_not_exist_yet_are_errors() {
             "authenticators.a.api_key",
             "authenticators: { a: { api_key: { keys: [x] } } }",
         ),
-        ("server.tls", "server: { tls: { cert: x } }"),
+        ("server.tls.cert", "server: { tls: { cert: x } }"),
         ("audit", "audit: { file: x }"),
         ("rate_limits", "rate_limits: {}"),
     ] {

@@ -54,6 +54,8 @@ fn serve(config: Config) -> End {
 pub(crate) fn refuse(error: &ServeError) -> End {
     let end = report::failure(error);
     match error {
+        // What the configuration names is part of it.
+        ServeError::Tls(_) => return End::Misconfigured,
         ServeError::Authenticator(error) => error.hints.iter().for_each(|hint| report::hint(hint)),
         ServeError::Listen { .. } => report::hint(
             "another program may have the port; choose one by server.listen or admin.listen",

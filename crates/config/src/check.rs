@@ -5,6 +5,7 @@
 
 mod across;
 mod authenticator;
+mod file;
 mod route;
 mod server;
 
@@ -38,7 +39,7 @@ pub(crate) fn check(
     mut notes: Notes,
 ) -> Result<Loaded, Problems> {
     let root = Place::root();
-    let server = server::check(file.server, &mut notes);
+    let server = server::check(file.server, sources, &mut notes);
     let admin = admin(file.admin, &server.listen, &mut notes);
     let logging = logging(file.logging, &mut notes);
     let credential_cache = notes.size(

@@ -34,6 +34,8 @@ pub struct Server {
     pub listen: Vec<SocketAddr>,
     /// What clients type. `None` only when every listener is on loopback.
     pub public_url: Option<Origin>,
+    /// `None`: the listeners speak plain HTTP.
+    pub tls: Option<Tls>,
     /// Further names the gateway answers to (SEC-30).
     pub allowed_hosts: Vec<HostPattern>,
     /// Peers whose forwarding headers are believed.
@@ -45,6 +47,45 @@ pub struct Server {
     pub sse_keepalive: Option<Duration>,
     /// `dangerous: [plain_http]`: serve plain HTTP to anyone, off loopback (SEC-38).
     pub plain_http: bool,
+}
+
+/// How the public listeners speak TLS. What is in the files is looked at when they are loaded, not here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// Never empty. The first is for every name that no other one has.
+    pub pairs: Vec<Pair>,
+    pub min_version: TlsVersion,
+    /// `None`: clients are not asked for certificates.
+    pub clients: Option<Clients>,
+}
+
+/// A certificate chain and its key, both PEM files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Where in the file it is said, like `server.tls`.
+    pub place: Box<str>,
+    pub certificate: PathBuf,
+    pub private_key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+/// Which client certificates are taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clients {
+    /// PEM file with the only roots that count.
+    pub ca: PathBuf,
+    pub auth: ClientAuth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    Required,
+    Optional,
 }
 
 /// Which origins besides our own a browser may call routes from.

@@ -8,7 +8,6 @@ const LATER: &[&str] = &[
     "audit",
     "sessions",
     "authorization_server",
-    "server.tls",
     "server.limits.connections_per_address",
     "server.limits.failures_per_address",
     "admin.token",
@@ -59,7 +58,7 @@ mod tests {
     fn planned_keys_are_told_from_unknown_ones() {
         let route = Place::root().key("routes").index(1);
         assert!(is_planned(&route.key("access")));
-        assert!(is_planned(&Place::root().key("server").key("tls")));
+        assert!(is_planned(&Place::root().key("sessions")));
         assert!(is_planned(
             &Place::root().key("authenticators").key("x").key("login")
         ));

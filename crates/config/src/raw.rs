@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, Start as StartWord, TokenType,
-    Transport, Upstream,
+    Algorithm, AudienceClaim, ClientAuth, IdentityHeaders, Level, LogFormat, Start as StartWord,
+    TlsVersion, TokenType, Transport, Upstream,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -51,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) listen: Option<OneOrMany<SocketAddr>>,
     /// Scheme and host that clients type. Required unless every listener is on loopback.
     pub(crate) public_url: Option<Text<Origin>>,
+    /// Speak https. Leave it out to serve plain HTTP behind a TLS terminator.
+    pub(crate) tls: Option<Block<Tls>>,
     /// Further host names the gateway answers to; `*.example.com` stands for one label.
     pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
     /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
@@ -65,6 +67,36 @@ pub(crate) struct Server {
     pub(crate) sse_keepalive: Option<Text<Duration>>,
     /// Dangerous things that are wanted here: `plain_http`.
     pub(crate) dangerous: Option<List<Text<Reference>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// PEM file: the certificate, then those between it and the root. Picked up again when it changes.
+    #[schemars(required)]
+    pub(crate) certificate: Option<Text<FilePath>>,
+    /// PEM file with the key of the certificate.
+    #[schemars(required)]
+    pub(crate) private_key: Option<Text<FilePath>>,
+    /// Further certificates, chosen by the name that a client asks for (SNI); all others get the one above.
+    pub(crate) certificates: Option<List<Block<Pair>>>,
+    /// "1.2" (default) or "1.3".
+    pub(crate) min_version: Option<Text<TlsVersion>>,
+    /// PEM file with the roots of client certificates. Without it clients are not asked for any.
+    pub(crate) client_ca: Option<Text<FilePath>>,
+    /// required (default with `client_ca`): no connection without a client certificate. optional: asked for and checked if sent.
+    pub(crate) client_auth: Option<Text<ClientAuth>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Pair {
+    /// PEM file: the certificate, then those between it and the root.
+    #[schemars(required)]
+    pub(crate) certificate: Option<Text<FilePath>>,
+    /// PEM file with the key of the certificate.
+    #[schemars(required)]
+    pub(crate) private_key: Option<Text<FilePath>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

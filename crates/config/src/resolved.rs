@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
     Auth, Authenticator, AuthenticatorKind, Claims, Config, Cors, Identity, IdentityHeaders, Jwt,
-    KeySource, Limits, Route, Server, Streams, Timeouts, Upstream,
+    KeySource, Limits, Pair, Route, Server, Streams, Timeouts, Tls, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -55,6 +55,7 @@ fn server(server: &Server) -> Value {
             "public_url",
             server.public_url.as_ref().map_or(Value::Null, shown),
         ),
+        ("tls", server.tls.as_ref().map_or(Value::Null, tls)),
         (
             "allowed_hosts",
             list(server.allowed_hosts.iter().map(shown)),
@@ -72,6 +73,32 @@ fn server(server: &Server) -> Value {
         ),
         ("dangerous", list(danger.map(text))),
     ])
+}
+
+fn tls(tls: &Tls) -> Value {
+    let files = |pair: &Pair| {
+        [
+            ("certificate", shown(pair.certificate.display())),
+            ("private_key", shown(pair.private_key.display())),
+        ]
+    };
+    let (first, others) = tls.pairs.split_at(tls.pairs.len().min(1));
+    let clients = tls.clients.as_ref();
+    block(first.iter().flat_map(files).chain([
+        (
+            "certificates",
+            list(others.iter().map(|pair| block(files(pair)))),
+        ),
+        ("min_version", word(&tls.min_version)),
+        (
+            "client_ca",
+            clients.map_or(Value::Null, |clients| shown(clients.ca.display())),
+        ),
+        (
+            "client_auth",
+            clients.map_or(Value::Null, |clients| word(&clients.auth)),
+        ),
+    ]))
 }
 
 fn limits(limits: &Limits) -> Value {
@@ -320,6 +347,33 @@ mod tests {
             .unwrap_or_else(|problems| panic!("{problems}"))
             .config;
         insta::assert_snapshot!(reads_again(&config));
+    }
+
+    #[test]
+    fn tls_reads_again() {
+        let pair = |name: &str| format!("certificate: /{name}.crt, private_key: /{name}.key");
+        for more in [
+            "",
+            ", min_version: '1.3', client_ca: /a.crt, client_auth: optional",
+        ] {
+            let text = crate::testing::with(&format!(
+                "server: {{ tls: {{ {}, certificates: [{{ {} }}]{more} }} }}",
+                pair("a"),
+                pair("b")
+            ));
+            let sources = ["a", "b"].iter().fold(Fixed::default(), |sources, name| {
+                sources
+                    .file(&format!("/{name}.crt"), "-----BEGIN CERTIFICATE-----")
+                    .file(&format!("/{name}.key"), "-----BEGIN PRIVATE KEY-----")
+            });
+            let read = |text: &str| {
+                load(text, &sources)
+                    .unwrap_or_else(|p| panic!("{p}"))
+                    .config
+            };
+            let config = read(&text);
+            assert_eq!(read(&resolved(&config)), config, "{}", resolved(&config));
+        }
     }
 
     #[test]

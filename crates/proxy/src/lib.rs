@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 
 use plan::Plan;
 use server::shutdown::Drain;
+pub use server::tls::TlsError;
+use server::tls::{self, Tls};
 use server::{Allowance, accept};
 
 /// After the drain deadline, event streams get this long to send their end.
@@ -40,6 +42,9 @@ pub enum ServeError {
         address: SocketAddr,
         cause: std::io::Error,
     },
+    /// A certificate or key that the configuration names cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
@@ -66,12 +71,19 @@ pub struct Gateway {
     config: Config,
     plan: Arc<Plan>,
     listeners: Vec<TcpListener>,
+    tls: Option<Arc<Tls>>,
     admin: TcpListener,
 }
 
 impl Gateway {
-    /// Reaches the authenticators first, so that a gateway that cannot judge anybody never takes a port (S4-8); then binds.
+    /// Reads certificates and reaches the authenticators first, so that a gateway that cannot judge anybody never takes a port (S4-8); then binds.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, ServeError> {
+        let tls = config
+            .server
+            .tls
+            .as_ref()
+            .map(|settings| Tls::load(settings, Arc::clone(&clock)).map(Arc::new))
+            .transpose()?;
         let authenticators = Authenticators::start(&config, Arc::clone(&clock)).await?;
         let mut listeners = Vec::with_capacity(config.server.listen.len());
         let mut bound = Vec::with_capacity(config.server.listen.len());
@@ -89,6 +101,7 @@ impl Gateway {
                 authenticators,
                 clock,
                 bound,
+                tls: tls.clone(),
                 drain: Drain::new(),
             },
         )?;
@@ -99,6 +112,7 @@ impl Gateway {
             config,
             plan: Arc::new(plan),
             listeners,
+            tls,
             admin,
         })
     }
@@ -117,6 +131,7 @@ impl Gateway {
             config,
             plan,
             listeners,
+            tls,
             admin,
         } = self;
         let drain = plan.drain.clone();
@@ -128,6 +143,7 @@ impl Gateway {
             let handle = move |peer, request| pipeline::handle(Arc::clone(&plan), peer, request);
             public.spawn(accept::run(
                 listener,
+                tls.clone(),
                 Arc::clone(&slots),
                 allowance,
                 drain.clone(),
@@ -140,11 +156,13 @@ impl Gateway {
             move |_, request| std::future::ready(endpoint::admin::answer(&admin_plan, &request));
         let probes = tokio::spawn(accept::run(
             admin,
+            None,
             Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
             Allowance::small(),
             Drain::new(),
             answer,
         ));
+        let watching = tls.map(|tls| tokio::spawn(tls::watch::run(tls)));
         tracing::info!("ready");
 
         stop.await;
@@ -161,6 +179,7 @@ impl Gateway {
             let _late = tokio::time::timeout(FAREWELL, &mut all_ended).await; // what is left is cut
         }
         probes.abort();
+        watching.inspect(tokio::task::JoinHandle::abort);
         tracing::info!("stopped");
     }
 }

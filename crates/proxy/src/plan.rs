@@ -18,6 +18,7 @@ use crate::PlanError;
 use crate::observe::metrics::{Metrics, SiteMetrics};
 use crate::observe::record::RequestIds;
 use crate::server::shutdown::Drain;
+use crate::server::tls::Tls;
 use crate::stage::authorize::Policy;
 use crate::stage::cors::Origins;
 use crate::stage::forward::{Exchange, Upstream};
@@ -39,6 +40,7 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: Metrics,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) drain: Drain,
 }
 
@@ -117,6 +119,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     /// Addresses that the listeners really have.
     pub(crate) bound: Vec<SocketAddr>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) drain: Drain,
 }
 
@@ -168,6 +171,7 @@ impl Plan {
             clock: parts.clock,
             request_ids: RequestIds::new(),
             metrics,
+            tls: parts.tls,
             drain: parts.drain,
         })
     }

@@ -5,8 +5,10 @@ mod connection;
 mod deadline;
 pub(crate) mod shutdown;
 mod socket;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -19,6 +21,8 @@ pub(crate) struct Peer {
     pub(crate) header: HeaderValue,
     /// Whether the connection came in on a loopback address of ours.
     pub(crate) local: bool,
+    /// What the TLS handshake settled; `None` for plain HTTP.
+    pub(crate) session: Option<Arc<tls::Session>>,
 }
 
 /// What a listener grants its connections.

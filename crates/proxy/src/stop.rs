@@ -45,6 +45,8 @@ pub(crate) enum Refusal {
         "host {authority:?} is none of ours: not in public_url, allowed_hosts or a route's host"
     )]
     Misdirected { authority: String },
+    #[error("host {authority:?} has another certificate than the one of this connection")]
+    OtherCertificate { authority: String },
     #[error("no route for this path")]
     NoRoute,
     #[error("method {} is not served here", method.as_str().get(..32).unwrap_or(method.as_str()))]
@@ -112,6 +114,7 @@ impl Refusal {
             R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
             R::BadPath(_)                => (400, "ambiguous_request",     "the path can be read in two ways", NONE),
             R::Misdirected { .. }        => (421, "misdirected",           "this host is not served here", NONE),
+            R::OtherCertificate { .. }   => (421, "misdirected",           "this host is not served on this connection", NONE),
             R::NoRoute                   => (404, "not_found",             "nothing is served at this path", NONE),
             R::MethodNotAllowed { .. }   => (405, "method_not_allowed",    "the method is not allowed here", NONE),
             R::NoTunnel                  => (501, "method_not_allowed",    "tunnels are not offered", NONE),

@@ -4,6 +4,7 @@ mod keys;
 
 use std::time::Duration;
 
+use crate::check::file;
 use crate::checked::{
     Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Jwt, Start, TokenType,
 };
@@ -216,7 +217,13 @@ fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -
         ),
         start: notes.text_or(&place.key("start"), raw.start.as_ref(), Start::Required),
         trust_email: notes.text_or(&place.key("trust_email"), raw.trust_email.as_ref(), false),
-        ca: keys::certificates(&place.key("ca"), raw.ca.as_ref(), sources, notes),
+        ca: file::certificates(
+            &place.key("ca"),
+            raw.ca.as_ref(),
+            "it holds the root certificates believed for this provider, and nothing else is believed then",
+            sources,
+            notes,
+        ),
         proxy: notes.text(&place.key("proxy"), raw.proxy.as_ref()),
     };
     issuer.map(|_| jwt)

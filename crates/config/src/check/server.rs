@@ -1,5 +1,7 @@
 //! The public listener.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,12 +13,17 @@ use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
 use crate::scalar::url::AllowedOrigin;
+use crate::sources::Sources;
 use crate::written::{Block, List, Text};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
 
-pub(super) fn check(raw: Option<Block<raw::Server>>, notes: &mut Notes) -> Server {
+pub(super) fn check(
+    raw: Option<Block<raw::Server>>,
+    sources: &dyn Sources,
+    notes: &mut Notes,
+) -> Server {
     let place = Place::root().key("server");
     let raw = notes.block(&place, raw);
     let plain_http = !dangerous(&place, raw.dangerous.as_ref(), &["plain_http"], notes).is_empty();
@@ -31,25 +38,42 @@ pub(super) fn check(raw: Option<Block<raw::Server>>, notes: &mut Notes) -> Serve
     let public_url = notes.text(&url_place, raw.public_url.as_ref());
     let proxies = notes.list(&place.key("trusted_proxies"), raw.trusted_proxies.as_ref());
 
+    let is_https = raw.tls.is_some();
+    let tls = raw
+        .tls
+        .and_then(|raw| tls::check(&place.key("tls"), raw, sources, notes));
+
     let on_loopback = listen.iter().all(|address| address.ip().is_loopback());
     if listen_known && !on_loopback {
         if !url_written {
             notes.missing(&url_place, "needed as soon as a listener is not on loopback: what clients type, like https://mcp.example.com");
         }
-        // Listeners speak plain HTTP; beyond this machine only a TLS terminator may hear that (SEC-38).
-        if !plain_http && proxies.whole && proxies.items.is_empty() {
+        // Beyond this machine only a TLS terminator may hear plain HTTP (SEC-38).
+        if !is_https && !plain_http && proxies.whole && proxies.items.is_empty() {
             notes.wrong(
                 &listen_place,
                 Flaw::new("serves plain HTTP beyond this machine").hint(
-                    "name the TLS terminator in front of it under server.trusted_proxies, or say dangerous: [plain_http]",
+                    "give it a certificate under server.tls, name the TLS terminator in front of it under server.trusted_proxies, or say dangerous: [plain_http]",
                 ),
             );
         }
     }
     if let Some(url) = &public_url {
-        http_off_loopback(&url_place, url, plain_http, notes);
+        if is_https && url.scheme() == Scheme::Http {
+            notes.wrong(
+                &url_place,
+                Flaw::new("is http, and the listeners speak TLS").hint("write https"),
+            );
+        } else {
+            http_off_loopback(&url_place, url, plain_http, notes);
+        }
     }
-    if plain_http {
+    if plain_http && is_https {
+        notes.wrong(
+            &place.key("dangerous"),
+            "has plain_http, and the listeners speak TLS",
+        );
+    } else if plain_http {
         notes.warn(
             &place.key("dangerous"),
             Flaw::new("plain_http: tokens can be read by anyone on the way").hint(
@@ -61,6 +85,7 @@ pub(super) fn check(raw: Option<Block<raw::Server>>, notes: &mut Notes) -> Serve
     Server {
         listen,
         public_url,
+        tls,
         allowed_hosts: notes
             .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
             .items,

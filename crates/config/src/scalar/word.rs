@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};
 use crate::checked::{
-    Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, Start, TokenType, Transport,
+    Algorithm, AudienceClaim, ClientAuth, IdentityHeaders, Level, LogFormat, Start, TlsVersion,
+    TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -90,6 +91,20 @@ impl Word for LogFormat {
     const EXPECTED: &'static str = "text or json";
     const WORDS: &'static [(&'static str, Self)] =
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+impl Word for TlsVersion {
+    const EXPECTED: &'static str = "\"1.2\" or \"1.3\"";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+}
+
+impl Word for ClientAuth {
+    const EXPECTED: &'static str = "required or optional";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("required", ClientAuth::Required),
+        ("optional", ClientAuth::Optional),
+    ];
 }
 
 impl Word for Start {

@@ -15,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::server::tls::Tls;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     route: String,
@@ -36,6 +38,11 @@ struct AuthenticationLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AuthenticatorLabels {
     authenticator: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    certificate: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -78,6 +85,7 @@ pub(crate) struct Metrics {
     own_durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     authentications: Family<AuthenticationLabels, Counter>,
     key_ages: Family<AuthenticatorLabels, Gauge>,
+    certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Family<UpstreamLabels, Counter>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
@@ -139,6 +147,13 @@ impl Metrics {
             Unit::Seconds,
             key_ages.clone(),
         );
+        let certificates = Family::default();
+        registry.register_with_unit(
+            "certificate_expiry",
+            "Until a certificate of the public listeners expires, by the key that names it",
+            Unit::Seconds,
+            certificates.clone(),
+        );
         let upstream_errors = Family::default();
         registry.register(
             "upstream_errors",
@@ -158,6 +173,7 @@ impl Metrics {
             own_durations,
             authentications,
             key_ages,
+            certificates,
             upstream_errors,
             open_streams: Arc::default(),
             open_streams_gauge,
@@ -233,7 +249,11 @@ impl Metrics {
     }
 
     /// Everything in the `OpenMetrics` text format.
-    pub(crate) fn text(&self, authenticators: &Authenticators) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(
+        &self,
+        authenticators: &Authenticators,
+        tls: Option<&Tls>,
+    ) -> Result<String, std::fmt::Error> {
         self.open_streams_gauge
             .set(self.open_streams.load(Ordering::Relaxed));
         for (name, age) in authenticators.key_ages() {
@@ -244,6 +264,16 @@ impl Metrics {
             self.key_ages
                 .get_or_create(&labels)
                 .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        }
+        if let Some(tls) = tls {
+            for (place, expires) in tls.set().expiries() {
+                let labels = CertificateLabels {
+                    certificate: place.to_owned(),
+                };
+                self.certificates
+                    .get_or_create(&labels)
+                    .set(tls.seconds_left(expires));
+            }
         }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;

@@ -26,6 +26,7 @@ use crate::body::{Body, BodyError};
 use crate::observe::metrics::Outcome;
 use crate::plan::{Plan, Site};
 use crate::server::Peer;
+use crate::server::tls::Session;
 use crate::stage::cors::Cors;
 use crate::stage::forward::Waited;
 use crate::stage::identify::Identified;
@@ -56,6 +57,7 @@ struct Closing {
     method: Method,
     path: Box<str>,
     client: Option<IpAddr>,
+    session: Option<Arc<Session>>,
     site: Option<Arc<Site>>,
     own: bool,
     caller: Option<Caller>,
@@ -76,6 +78,7 @@ impl Record {
             method: request.method().clone(),
             path: request.uri().path().into(),
             client: Some(peer.address.ip().to_canonical()), // until it is known who speaks through the peer
+            session: None,
             site: None,
             own: false,
             caller: None,
@@ -103,6 +106,7 @@ impl Record {
     pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
         self.name = arrival.name;
         self.closing.client = Some(arrival.client);
+        self.closing.session.clone_from(&arrival.session);
         arrival
     }
 
@@ -291,7 +295,7 @@ impl Closing {
         }
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
-            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), duration = ?whole, reference = ?self.id, "request ended"
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = self.session.as_ref().and_then(|session| session.client()), duration = ?whole, reference = ?self.id, "request ended"
         );
     }
 }

@@ -7,8 +7,16 @@ use std::net::SocketAddr;
 use config::{Config, HostPattern, Origin, Scheme};
 use http::HeaderValue;
 
-/// The port that need not be spelled out, with its colon.
-fn default_port(scheme: Scheme) -> &'static str {
+/// The port that need not be spelled out.
+fn default_port(scheme: Scheme) -> u16 {
+    match scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    }
+}
+
+/// The same with its colon.
+fn default_suffix(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Http => ":80",
         Scheme::Https => ":443",
@@ -48,6 +56,11 @@ impl Names {
     pub(crate) fn of(config: &Config, bound: &[SocketAddr]) -> Self {
         let public = config.server.public_url.as_ref();
         let scheme = public.map_or(Scheme::Https, Origin::scheme);
+        let local = if config.server.tls.is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
         let mut names = Self(Vec::new());
         if let Some(origin) = public {
             names.add_exact(origin.authority(), origin.scheme(), None);
@@ -61,12 +74,12 @@ impl Names {
             .map(SocketAddr::port)
         {
             for host in ["127.0.0.1", "localhost", "[::1]"] {
-                let authority = if port == 80 {
+                let authority = if port == default_port(local) {
                     host.to_owned()
                 } else {
                     format!("{host}:{port}")
                 };
-                names.add_exact(&authority, Scheme::Http, borrowed);
+                names.add_exact(&authority, local, borrowed);
             }
         }
         let fallback = names
@@ -155,7 +168,7 @@ impl Name {
             Matcher::Exact(known) => {
                 known.eq_ignore_ascii_case(authority)
                     || authority
-                        .strip_suffix(default_port(self.scheme))
+                        .strip_suffix(default_suffix(self.scheme))
                         .is_some_and(|host| known.eq_ignore_ascii_case(host) && !has_port(known))
             }
             Matcher::Pattern(pattern) => pattern.matches(authority),

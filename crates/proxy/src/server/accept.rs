@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::server::shutdown::Drain;
+use crate::server::tls::Tls;
 use crate::server::{Allowance, Peer, connection};
 
 /// How many handshakes may wait in the kernel.
@@ -38,11 +39,14 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Accepts until draining begins, then waits until the last connection has ended. Dropping the future ends them all.
 ///
+/// With `tls` every connection begins with a handshake.
+///
 /// `slots` bounds the connections of all listeners that share it: without a free slot one connection of each listener waits here,
 /// unread, and the others in the kernel's queue. A listener takes a slot only for somebody who is there: two listeners must not share
 /// the last slot such that one holds it for nobody and the other has nobody served.
 pub(crate) async fn run<H, F, B>(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     slots: Arc<Semaphore>,
     allowance: Allowance,
     drain: Drain,
@@ -82,13 +86,10 @@ pub(crate) async fn run<H, F, B>(
             continue;
         };
         let handle = handle.clone();
-        let drain = drain.clone();
+        let (tls, drain) = (tls.clone(), drain.clone());
         connections.spawn(async move {
             let _slot = slot;
-            connection::serve(tcp, allowance, drain, move |request| {
-                handle(peer.clone(), request)
-            })
-            .await;
+            connection::serve(tcp, tls, peer, allowance, drain, handle).await;
         });
     }
     drop((listener, waiting)); // from here on the kernel refuses
@@ -103,5 +104,6 @@ fn peer(tcp: &TcpStream, address: SocketAddr) -> Option<Peer> {
         address,
         header,
         local,
+        session: None,
     })
 }

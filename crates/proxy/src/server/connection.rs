@@ -16,10 +16,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::server::Allowance;
 use crate::server::deadline::{Activity, Exchange, Watch};
 use crate::server::shutdown::Drain;
 use crate::server::socket::{Protocol, Socket};
+use crate::server::tls::Tls;
+use crate::server::{Allowance, Peer};
 
 /// Dead h2 peers are found by pings; event streams may be silent for hours.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -30,9 +31,15 @@ const HEADER_LINES: usize = 128;
 const PENDING_RESETS: usize = 64;
 
 /// Serves one connection to its end. `handle` answers each request and never fails.
-pub(super) async fn serve<H, F, B>(tcp: TcpStream, allowance: Allowance, drain: Drain, handle: H)
-where
-    H: Fn(Request<Incoming>) -> F + Unpin,
+pub(super) async fn serve<H, F, B>(
+    tcp: TcpStream,
+    tls: Option<Arc<Tls>>,
+    mut peer: Peer,
+    allowance: Allowance,
+    drain: Drain,
+    handle: H,
+) where
+    H: Fn(Peer, Request<Incoming>) -> F + Unpin,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -41,21 +48,27 @@ where
     let mut draining = pin!(drain.begun());
     let opened = timeout(
         allowance.request_head,
-        Socket::open(tcp, Arc::clone(&activity)),
+        Socket::open(tcp, tls, Arc::clone(&activity)),
     );
     let opened = tokio::select! {
         biased;
         opened = opened => opened,
         () = &mut draining => return, // nothing has been asked here, so nothing is left to finish
     };
-    let Ok(Ok((socket, protocol))) = opened else {
-        return; // no first byte in time, or gone
+    let (socket, protocol, session) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => {
+            tracing::debug!(client = %peer.address, cause = %error, "connection ended before a request");
+            return;
+        }
+        Err(_) => return, // no handshake or no first byte in time
     };
+    peer.session = session.map(Arc::new);
     let noted = Arc::clone(&activity);
     let multiplexed = matches!(protocol, Protocol::Http2);
     let service = service_fn(move |request| {
         let exchange = noted.exchange(multiplexed);
-        let answer = handle(request);
+        let answer = handle(peer.clone(), request);
         // Boxed, so that a connection without a request does not hold the room that one would need.
         Box::pin(async move {
             let answer = answer.await;

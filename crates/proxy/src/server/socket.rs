@@ -9,8 +9,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::server::deadline::Activity;
+use crate::server::tls::{H2, Session, Tls};
 
 /// How an h2 connection begins (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -21,8 +23,14 @@ const LINGER_BYTES: usize = 1 << 20;
 
 pub(crate) struct Socket {
     ahead: Bytes,
-    tcp: TcpStream,
+    stream: Stream,
     activity: Arc<Activity>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    /// Boxed: most of it is buffers, and plain connections do not need the room.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// What the first bytes say.
@@ -32,45 +40,44 @@ pub(crate) enum Protocol {
 }
 
 impl Socket {
-    /// Reads just enough to know which HTTP is spoken. The caller bounds the time.
+    /// Does the handshake if there is one, and learns which HTTP is spoken. The caller bounds the time.
     pub(crate) async fn open(
-        mut tcp: TcpStream,
+        tcp: TcpStream,
+        tls: Option<Arc<Tls>>,
         activity: Arc<Activity>,
-    ) -> io::Result<(Self, Protocol)> {
-        let mut ahead = BytesMut::with_capacity(H2_PREFACE.len());
-        let protocol = loop {
-            let mut chunk = [0; H2_PREFACE.len()];
-            let room = chunk.get_mut(ahead.len()..).unwrap_or_default();
-            let read = tcp.read(room).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            ahead.extend_from_slice(room.get(..read).unwrap_or_default());
-            if !H2_PREFACE.starts_with(&ahead) {
-                break Protocol::Http1;
-            }
-            if ahead.len() == H2_PREFACE.len() {
-                break Protocol::Http2;
-            }
+    ) -> io::Result<(Self, Protocol, Option<Session>)> {
+        let socket = |stream, ahead| Self {
+            ahead,
+            stream,
+            activity,
         };
-        Ok((
-            Self {
-                ahead: ahead.freeze(),
-                tcp,
-                activity,
-            },
-            protocol,
-        ))
+        let Some(tls) = tls else {
+            let mut tcp = tcp;
+            let (ahead, protocol) = preface(&mut tcp).await?;
+            return Ok((socket(Stream::Plain(tcp), ahead), protocol, None));
+        };
+        let (mut stream, session) = tls.accept(tcp).await?;
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+        let (ahead, protocol) = if is_h2 {
+            // Both sides have agreed on it, and yet the first bytes are due in the same time as without TLS.
+            preface(&mut stream).await?
+        } else {
+            (Bytes::new(), Protocol::Http1)
+        };
+        if is_h2 && matches!(protocol, Protocol::Http1) {
+            return Err(io::Error::other("no HTTP/2 after it was agreed on"));
+        }
+        Ok((socket(Stream::Tls(stream), ahead), protocol, Some(session)))
     }
 
     /// Ends a connection so that the peer can read our last answer even if it was still sending.
     pub(crate) async fn linger(mut self) {
         let discard = async {
-            self.tcp.shutdown().await?;
+            self.shutdown().await?;
             let mut sink = vec![0; 4096]; // not an array: it would be part of every connection's memory
             let mut left = LINGER_BYTES;
             while left > 0 {
-                match self.tcp.read(&mut sink).await? {
+                match self.read(&mut sink).await? {
                     0 => break,
                     read => left = left.saturating_sub(read),
                 }
@@ -79,6 +86,43 @@ impl Socket {
         };
         let _gone = timeout(LINGER, discard).await; // whether it worked makes no difference any more
     }
+}
+
+/// Reads just enough to know which HTTP is spoken, and what was read.
+async fn preface(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Bytes, Protocol)> {
+    let mut ahead = BytesMut::with_capacity(H2_PREFACE.len());
+    let protocol = loop {
+        let mut chunk = [0; H2_PREFACE.len()];
+        let room = chunk.get_mut(ahead.len()..).unwrap_or_default();
+        let read = stream.read(room).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        ahead.extend_from_slice(room.get(..read).unwrap_or_default());
+        if !H2_PREFACE.starts_with(&ahead) {
+            break Protocol::Http1;
+        }
+        if ahead.len() == H2_PREFACE.len() {
+            break Protocol::Http2;
+        }
+    };
+    Ok((ahead.freeze(), protocol))
+}
+
+/// Both streams are polled in the same way.
+macro_rules! either {
+    ($socket:expr, $stream:ident => $polled:expr) => {
+        match &mut $socket.stream {
+            Stream::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $polled
+            }
+            Stream::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $polled
+            }
+        }
+    };
 }
 
 impl AsyncRead for Socket {
@@ -97,7 +141,7 @@ impl AsyncRead for Socket {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let done = ready!(Pin::new(&mut self.tcp).poll_read(cx, buffer));
+        let done = ready!(either!(self, stream => stream.poll_read(cx, buffer)));
         if buffer.filled().len() > before {
             self.activity.received();
         }
@@ -107,7 +151,11 @@ impl AsyncRead for Socket {
 
 impl Socket {
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_pending() {
+        let held_back = match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(stream) => stream.get_ref().1.wants_write(), // taken by the session, not yet by the peer
+        };
+        if held_back || written.is_pending() {
             self.activity.stalled();
         } else {
             self.activity.flowing();
@@ -122,7 +170,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        let written = either!(self, stream => stream.poll_write(cx, bytes));
         self.note(written)
     }
 
@@ -131,19 +179,24 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
+        let written = either!(self, stream => stream.poll_write_vectored(cx, slices));
         self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        let flushed = either!(self, stream => stream.poll_flush(cx));
+        self.note(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        let ended = either!(self, stream => stream.poll_shutdown(cx));
+        self.note(ended)
     }
 }

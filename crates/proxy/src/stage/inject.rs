@@ -134,6 +134,7 @@ pub(crate) fn outbound(
         name,
         authority,
         secure,
+        session: _,
     } = arrival;
     let limit = site.injection.body_limit;
     if body.size_hint().lower() > limit {

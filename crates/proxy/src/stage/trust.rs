@@ -4,6 +4,7 @@
 //! reads `X-Forwarded-*` or `Forwarded`: a test searches for them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Version, request::Parts};
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 
 use crate::plan::names::Names;
 use crate::server::Peer;
+use crate::server::tls::Session;
 use crate::stop::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -39,6 +41,8 @@ pub(crate) struct Arrival {
     /// How it was spelled.
     pub(crate) authority: Box<str>,
     pub(crate) secure: bool,
+    /// Of a connection with TLS: knows the verified client certificate.
+    pub(crate) session: Option<Arc<Session>>,
 }
 
 /// Reads who is there and whom they ask, or refuses a request that can be read in two ways.
@@ -50,13 +54,24 @@ pub(crate) fn arrival(
     let (head, body) = request.into_parts();
     form(&head)?;
     let sent = authority(&head)?;
+    if let Some(session) = &peer.session
+        && !session.is_for(sent)
+    {
+        return Err(Refusal::OtherCertificate {
+            authority: sent.chars().take(128).collect(),
+        });
+    }
     let believed = is_trusted(&rules.proxies, peer.address.ip());
     let forwarded = if believed {
         Some(Forwarded::read(rules, peer, &head.headers)?)
     } else {
         None
     };
-    let secure = forwarded.as_ref().is_some_and(|f| f.secure);
+    // What a proxy says of its own client counts more than how it reached us.
+    let secure = forwarded
+        .as_ref()
+        .and_then(|f| f.secure)
+        .unwrap_or(peer.session.is_some());
     confidential(secure, peer.local, rules.plain_http)?;
     let asked = forwarded
         .as_ref()
@@ -74,6 +89,7 @@ pub(crate) fn arrival(
                 name: usize::MAX,
                 authority,
                 secure,
+                session: peer.session.clone(),
             });
         }
         return Err(Refusal::Misdirected {
@@ -93,6 +109,7 @@ pub(crate) fn arrival(
         name,
         authority,
         secure,
+        session: peer.session.clone(),
     })
 }
 
@@ -169,7 +186,8 @@ pub(crate) fn is_trusted(proxies: &[IpNet], address: IpAddr) -> bool {
 /// What trusted proxies say about a request.
 struct Forwarded {
     client: IpAddr,
-    secure: bool,
+    /// `None` if they say nothing of it.
+    secure: Option<bool>,
     host: Option<Box<str>>,
 }
 
@@ -188,10 +206,11 @@ impl Forwarded {
                     peer.address.ip(),
                     hops.iter().map(|hop| node(hop)),
                 ),
-                secure: !protos.is_empty()
-                    && protos
+                secure: (!protos.is_empty()).then(|| {
+                    protos
                         .iter()
-                        .all(|proto| proto.eq_ignore_ascii_case("https")),
+                        .all(|proto| proto.eq_ignore_ascii_case("https"))
+                }),
                 host: hosts.last().map(|host| (*host).into()),
             });
         }
@@ -205,11 +224,15 @@ impl Forwarded {
                     .iter()
                     .map(|element| parameter(element, "for").and_then(|value| node(&value))),
             ),
-            secure: !elements.is_empty()
-                && elements
-                    .iter()
-                    .all(|e| parameter(e, "proto").is_none_or(|p| p.eq_ignore_ascii_case("https")))
-                && parameter(last, "proto").is_some(),
+            secure: elements
+                .iter()
+                .any(|e| parameter(e, "proto").is_some())
+                .then(|| {
+                    parameter(last, "proto").is_some()
+                        && elements.iter().all(|e| {
+                            parameter(e, "proto").is_none_or(|p| p.eq_ignore_ascii_case("https"))
+                        })
+                }),
             host: parameter(last, "host").map(String::into_boxed_str),
         })
     }

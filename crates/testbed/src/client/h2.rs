@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,11 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = patiently("a connection", TcpStream::connect(address)).await;
         let stream = stream.unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self::over(stream).await
+    }
+
+    /// Says the preface on a stream that is there already, one with TLS for example.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (sender, connection) = patiently("a handshake", handshake)
             .await

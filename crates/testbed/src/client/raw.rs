@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Answer, patiently};
 use crate::wire::{Framing, Head, Headers, Wire};
 
 /// A connection of one's own.
 pub struct Connection {
-    wire: Wire<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    wire: Wire<Box<dyn AsyncRead + Send + Unpin>>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 /// An answer of which the head is known and the body may still be coming. Dropping it is a client that leaves.
@@ -53,10 +52,15 @@ impl Connection {
         stream
             .set_nodelay(true)
             .expect("a connected socket takes options");
-        let (reader, writer) = stream.into_split();
+        Self::over(stream)
+    }
+
+    /// Speaks over a stream that is there already, one with TLS for example.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
         Self {
-            wire: Wire::new(reader),
-            writer,
+            wire: Wire::new(Box::new(reader)),
+            writer: Box::new(writer),
         }
     }
 

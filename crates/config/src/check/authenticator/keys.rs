@@ -1,11 +1,9 @@
 //! Files and URLs that an authenticator's keys come from.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
+use crate::check::file::readable;
 use crate::checked::KeySource;
-use crate::interpolate;
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::Flaw;
@@ -56,42 +54,4 @@ pub(super) fn key_source(
             None
         }
     }
-}
-
-/// A file that is named in the configuration, and its text. What `${…}` put into its name is not shown.
-fn readable(
-    place: &Place,
-    field: &Text<FilePath>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<(PathBuf, String)> {
-    let FilePath(path) = notes.text(place, Some(field))?;
-    match interpolate::read(&path.to_string_lossy(), sources) {
-        Ok(text) => Some((path, text)),
-        Err(flaw) => {
-            let flaw = if field.is_given() {
-                Flaw::new("the file `***` cannot be read")
-            } else {
-                flaw
-            };
-            notes.wrong(place, flaw);
-            None
-        }
-    }
-}
-
-pub(super) fn certificates(
-    place: &Place,
-    field: Option<&Text<FilePath>>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<PathBuf> {
-    let (path, text) = readable(place, field?, sources, notes)?;
-    if !text.contains("-----BEGIN CERTIFICATE-----") {
-        notes.wrong(
-            place,
-            Flaw::new("is not a PEM certificate").hint("it holds the root certificates believed for this provider, and nothing else is believed then"),
-        );
-    }
-    Some(path)
 }
