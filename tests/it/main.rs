@@ -40,6 +40,7 @@ mod stripping;
 mod support;
 mod tidy;
 mod tls;
+mod to_https;
 mod tokens;
 mod tree;
 mod upstream_failures;

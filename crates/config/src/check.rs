@@ -11,7 +11,7 @@ mod server;
 
 use std::net::SocketAddr;
 
-use crate::checked::{Admin, Config, Level, LogFormat, Logging};
+use crate::checked::{Admin, Config, Level, LogFormat, Logging, Server};
 use crate::later;
 use crate::notes::Notes;
 use crate::place::Place;
@@ -40,7 +40,7 @@ pub(crate) fn check(
 ) -> Result<Loaded, Problems> {
     let root = Place::root();
     let server = server::check(file.server, sources, &mut notes);
-    let admin = admin(file.admin, &server.listen, &mut notes);
+    let admin = admin(file.admin, &server, &mut notes);
     let logging = logging(file.logging, &mut notes);
     let credential_cache = notes.size(
         &root.key("credential_cache"),
@@ -100,7 +100,7 @@ fn order(path: &str) -> (usize, usize, String) {
     }
 }
 
-fn admin(raw: Option<Block<raw::Admin>>, public: &[SocketAddr], notes: &mut Notes) -> Admin {
+fn admin(raw: Option<Block<raw::Admin>>, server: &Server, notes: &mut Notes) -> Admin {
     let place = Place::root().key("admin");
     let raw = notes.block(&place, raw);
     let place = place.key("listen");
@@ -109,7 +109,11 @@ fn admin(raw: Option<Block<raw::Admin>>, public: &[SocketAddr], notes: &mut Note
         raw.listen.as_ref(),
         SocketAddr::from(([127, 0, 0, 1], 9090)),
     );
-    if public.iter().any(|other| server::collide(*other, listen)) {
+    let mut public = server.listen.iter();
+    let redirect = server.redirect_http;
+    if redirect.is_some_and(|other| server::collide(other, listen)) {
+        notes.wrong(&place, "is the address of server.redirect_http too");
+    } else if public.any(|other| server::collide(*other, listen)) {
         notes.wrong(
             &place,
             Flaw::new("is an address of server.listen too")

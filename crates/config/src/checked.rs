@@ -36,6 +36,9 @@ pub struct Server {
     pub public_url: Option<Origin>,
     /// `None`: the listeners speak plain HTTP.
     pub tls: Option<Tls>,
+    /// Where plain HTTP is answered with the way to https.
+    pub redirect_http: Option<SocketAddr>,
+    pub hsts: Option<Hsts>,
     /// Further names the gateway answers to (SEC-30).
     pub allowed_hosts: Vec<HostPattern>,
     /// Peers whose forwarding headers are believed.
@@ -57,6 +60,13 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// `None`: clients are not asked for certificates.
     pub clients: Option<Clients>,
+}
+
+/// `Strict-Transport-Security` (RFC 6797).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hsts {
+    pub max_age: Duration,
+    pub include_subdomains: bool,
 }
 
 /// A certificate chain and its key, both PEM files.

@@ -53,6 +53,10 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<Text<Origin>>,
     /// Speak https. Leave it out to serve plain HTTP behind a TLS terminator.
     pub(crate) tls: Option<Block<Tls>>,
+    /// Address and port of a listener that sends browsers from http to https, and refuses everything that carries a credential.
+    pub(crate) redirect_http: Option<Text<SocketAddr>>,
+    /// Tell browsers to come by https alone from now on (Strict-Transport-Security). Default: not told.
+    pub(crate) hsts: Option<Block<Hsts>>,
     /// Further host names the gateway answers to; `*.example.com` stands for one label.
     pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
     /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
@@ -86,6 +90,16 @@ pub(crate) struct Tls {
     pub(crate) client_ca: Option<Text<FilePath>>,
     /// required (default with `client_ca`): no connection without a client certificate. optional: asked for and checked if sent.
     pub(crate) client_auth: Option<Text<ClientAuth>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Hsts {
+    /// How long browsers remember it; 0 makes them forget.
+    #[schemars(required)]
+    pub(crate) max_age: Option<Text<Duration>>,
+    /// Whether all names below the one that was asked for are meant too. Default false.
+    pub(crate) include_subdomains: Option<Text<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

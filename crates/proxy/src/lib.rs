@@ -25,7 +25,7 @@ use plan::Plan;
 use server::shutdown::Drain;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
-use server::{Allowance, accept};
+use server::{Allowance, Peer, accept};
 
 /// After the drain deadline, event streams get this long to send their end.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -72,6 +72,7 @@ pub struct Gateway {
     plan: Arc<Plan>,
     listeners: Vec<TcpListener>,
     tls: Option<Arc<Tls>>,
+    redirect: Option<TcpListener>,
     admin: TcpListener,
 }
 
@@ -93,6 +94,12 @@ impl Gateway {
             listeners.push(listener);
             bound.push(address);
         }
+        let mut redirect = None;
+        if let Some(address) = config.server.redirect_http {
+            let (listener, address) = bind(address)?;
+            tracing::info!(%address, "redirecting to https");
+            redirect = Some(listener);
+        }
         let (admin, address) = bind(config.admin.listen)?;
         tracing::info!(%address, "admin listening");
         let plan = Plan::build(
@@ -113,6 +120,7 @@ impl Gateway {
             plan: Arc::new(plan),
             listeners,
             tls,
+            redirect,
             admin,
         })
     }
@@ -132,6 +140,7 @@ impl Gateway {
             plan,
             listeners,
             tls,
+            redirect,
             admin,
         } = self;
         let drain = plan.drain.clone();
@@ -144,6 +153,20 @@ impl Gateway {
             public.spawn(accept::run(
                 listener,
                 tls.clone(),
+                Arc::clone(&slots),
+                allowance,
+                drain.clone(),
+                handle,
+            ));
+        }
+        if let Some(listener) = redirect {
+            let plan = Arc::clone(&plan);
+            let handle = move |peer: Peer, request| {
+                std::future::ready(pipeline::redirect(&plan, &peer, request))
+            };
+            public.spawn(accept::run(
+                listener,
+                None,
                 Arc::clone(&slots),
                 allowance,
                 drain.clone(),

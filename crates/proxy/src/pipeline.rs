@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::observe::record::{Record, Recorded};
 use crate::plan::Plan;
 use crate::server::Peer;
-use crate::stage::{authorize, cors, forward, identify, inject, route, stream, trust};
+use crate::stage::{authorize, cors, forward, identify, inject, redirect, route, stream, trust};
 use crate::stop::Stop;
 
 /// One request, from arrival to the last byte of its answer.
@@ -28,6 +28,21 @@ pub(crate) async fn handle(
     };
     record.close(answer) // log, metrics, CORS headers on refusals too: here and only here
     // (a client that leaves before the answer drops this future: Record closes in Drop then, outcome client_gone)
+}
+
+/// One request on the listener that only shows the way to https.
+pub(crate) fn redirect(
+    plan: &Arc<Plan>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Response<Recorded> {
+    let mut record = Record::open(Arc::clone(plan), peer, &request);
+    let (head, _unread) = request.into_parts();
+    let answer = match redirect::answer(plan, &head) {
+        Ok(answer) => answer,
+        Err(refusal) => record.answer(refusal.into()),
+    };
+    record.close(answer)
 }
 
 /// Every stage a request can meet, in order. `Err(Stop)` ends it early.

@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: Metrics,
     pub(crate) tls: Option<Arc<Tls>>,
+    /// `Strict-Transport-Security`, for answers over https (R6797).
+    pub(crate) hsts: Option<HeaderValue>,
     pub(crate) drain: Drain,
 }
 
@@ -172,9 +174,19 @@ impl Plan {
             request_ids: RequestIds::new(),
             metrics,
             tls: parts.tls,
+            hsts: config.server.hsts.as_ref().and_then(hsts),
             drain: parts.drain,
         })
     }
+}
+
+fn hsts(hsts: &config::Hsts) -> Option<HeaderValue> {
+    let subdomains = if hsts.include_subdomains {
+        "; includeSubDomains"
+    } else {
+        ""
+    };
+    HeaderValue::try_from(format!("max-age={}{subdomains}", hsts.max_age.as_secs())).ok()
 }
 
 fn site(

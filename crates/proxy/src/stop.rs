@@ -59,6 +59,10 @@ pub(crate) enum Refusal {
     ServiceWorker,
     #[error("plain HTTP from a peer that is not a trusted proxy saying https")]
     InsecureTransport,
+    #[error(
+        "a request over plain HTTP that is not redirected: it carries a credential or is no GET"
+    )]
+    InTheClear,
     #[error("the identity headers would be over 8 KiB")]
     IdentityTooLarge,
     #[error("request body over {limit} bytes")]
@@ -121,6 +125,7 @@ impl Refusal {
             R::OriginNotAllowed { .. }   => (403, "origin_not_allowed",    "this origin may not call the server", NONE),
             R::ServiceWorker             => (403, "service_worker",        "service workers are not served here", NONE),
             R::InsecureTransport         => (403, "insecure_transport",    "use https", NONE),
+            R::InTheClear                => (403, "insecure_transport",    "this is not redirected: use https from the start", NONE),
             R::IdentityTooLarge          => (403, "identity_too_large",    "the identity is too large to be passed on", NONE),
             R::BodyTooLarge { .. }       => (413, "body_too_large",        "the request body is too large", NONE),
             R::BodyTimeout(_)            => (408, "body_timeout",          "the request body took too long", NONE),

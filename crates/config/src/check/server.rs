@@ -1,5 +1,6 @@
 //! The public listener.
 
+mod https;
 mod tls;
 
 use std::net::SocketAddr;
@@ -68,6 +69,26 @@ pub(super) fn check(
             http_off_loopback(&url_place, url, plain_http, notes);
         }
     }
+    let hsts = raw
+        .hsts
+        .and_then(|raw| https::hsts(&place.key("hsts"), raw, notes));
+    let public_https = public_url
+        .as_ref()
+        .is_some_and(|url| url.scheme() == Scheme::Https);
+    if hsts.is_some() && !is_https && !public_https {
+        notes.wrong(
+            &place.key("hsts"),
+            Flaw::new("means nothing over http")
+                .hint("it needs server.tls, or an https public_url"),
+        );
+    }
+    let redirect_http = https::redirect(
+        &place.key("redirect_http"),
+        raw.redirect_http.as_ref(),
+        &listen,
+        is_https,
+        notes,
+    );
     if plain_http && is_https {
         notes.wrong(
             &place.key("dangerous"),
@@ -86,6 +107,8 @@ pub(super) fn check(
         listen,
         public_url,
         tls,
+        redirect_http,
+        hsts,
         allowed_hosts: notes
             .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
             .items,

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -45,6 +45,8 @@ pub(crate) struct Record {
     /// Name and path in the caller's spelling, for the challenge.
     name: usize,
     has_body: bool,
+    /// Whether the caller came by https, as far as it is known.
+    secure: bool,
     version: Version,
     closing: Closing,
 }
@@ -93,6 +95,7 @@ impl Record {
             waited: Waited::default(),
             name: usize::MAX,
             has_body: !request.body().is_end_stream(),
+            secure: peer.session.is_some(),
             version: request.version(),
             closing,
         }
@@ -105,6 +108,7 @@ impl Record {
 
     pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
         self.name = arrival.name;
+        self.secure = arrival.secure;
         self.closing.client = Some(arrival.client);
         self.closing.session.clone_from(&arrival.session);
         arrival
@@ -241,12 +245,16 @@ impl Record {
         let Self {
             cors,
             waited,
+            secure,
             mut closing,
             ..
         } = self;
         let headers = answer.headers_mut();
         cors.apply(headers);
         headers.insert(X_REQUEST_ID, closing.id.clone());
+        if let Some(hsts) = closing.plan.hsts.clone().filter(|_| secure) {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
+        }
         closing.status = answer.status().as_u16();
         closing.own_time = closing.started.elapsed().saturating_sub(waited.0);
         if closing.outcome == Outcome::ClientGone {

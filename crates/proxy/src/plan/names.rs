@@ -30,6 +30,14 @@ fn has_port(authority: &str) -> bool {
         .is_some_and(|behind| behind.contains(':'))
 }
 
+/// The host of an authority; an IPv6 address keeps its brackets.
+pub(crate) fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
 /// Every name, in the order in which they are compared.
 pub(crate) struct Names(Vec<Name>);
 
@@ -132,6 +140,16 @@ impl Names {
     /// The entry that an authority selects; ASCII case does not count, nor does the scheme's own port when it is spelled out.
     pub(crate) fn find(&self, authority: &str) -> Option<usize> {
         self.0.iter().position(|name| name.is(authority))
+    }
+
+    /// The authority at which a host, whatever its port, is served; `None` if it is none of ours.
+    pub(crate) fn served(&self, host: &str) -> Option<String> {
+        self.0.iter().find_map(|name| match &name.matcher {
+            Matcher::Exact(known) => without_port(known)
+                .eq_ignore_ascii_case(host)
+                .then(|| known.to_string()),
+            Matcher::Pattern(pattern) => pattern.matches(host).then(|| host.to_ascii_lowercase()),
+        })
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Name> {

@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::plan::names::without_port;
+
 pub(crate) use set::Set;
 
 /// No certificate or key file is larger than this; a larger file is the wrong file.
@@ -158,11 +160,7 @@ pub(crate) struct Session {
 impl Session {
     /// Whether the certificate that was shown is the one for this `Host`: with another, the request was meant for elsewhere.
     pub(crate) fn is_for(&self, authority: &str) -> bool {
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => authority,
-        };
-        self.set.choose(host) == self.served
+        self.set.choose(without_port(authority)) == self.served
     }
 
     pub(crate) fn client(&self) -> Option<&str> {

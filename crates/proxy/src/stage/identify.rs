@@ -40,7 +40,7 @@ pub(crate) async fn caller(
 }
 
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).
-fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
+pub(crate) fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
     let names: &[&'static str] = match transport {
         Transport::Mcp => &["access_token", "token", "api_key", "apikey", "jwt"],
         Transport::Http => &["access_token"],

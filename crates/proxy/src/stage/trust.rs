@@ -122,7 +122,7 @@ fn confidential(secure: bool, local: bool, plain_http: bool) -> Result<(), Refus
 }
 
 /// The forms of a request target (RFC 9112 section 3.2): origin form and, for one of our hosts, absolute form.
-fn form(head: &Parts) -> Result<(), Refusal> {
+pub(crate) fn form(head: &Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::NoTunnel);
     }
@@ -146,7 +146,7 @@ fn form(head: &Parts) -> Result<(), Refusal> {
 }
 
 /// The one authority a request names. Two that differ are two readings (trap 17, R9112, R9113).
-fn authority(head: &Parts) -> Result<&str, Refusal> {
+pub(crate) fn authority(head: &Parts) -> Result<&str, Refusal> {
     let mut lines = head.headers.get_all(HOST).iter();
     let host = lines
         .next()
