@@ -124,9 +124,21 @@ async fn the_days_that_are_left_are_a_metric_and_a_warning() {
         })
         .unwrap_or_else(|| panic!("{metrics}"));
     let left: i64 = line.parse().unwrap();
-    assert!((50..100).contains(&(left / 365 / 86_400)), "{left}");
-    let warned = world.gateway.log();
-    assert!(!warned.iter().any(|line| line.contains("expires soon")));
+    assert!((999..=1000).contains(&(left / 86_400)), "{left}");
+    let first = served(&authority, &world).await;
+    authority.write("main", &LOCAL, (-10, 13));
+    let line = world.gateway.wait_for_log("expires soon").await;
+    let told = world.gateway.log();
+    assert!(line.contains("server.tls"), "{line}");
+    assert!(
+        [12, 13]
+            .iter()
+            .any(|days| line.contains(&format!("\"days_left\":{days},"))),
+        "{line}"
+    );
+    let warned = told.iter().filter(|line| line.contains("expires soon"));
+    assert_eq!(warned.count(), 1, "not of the one before");
+    replaced(&authority, &world, &first).await;
 }
 
 #[tokio::test]

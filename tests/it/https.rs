@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use testbed::World;
 use testbed::client::{Connection, Request};
+use testbed::clock;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -25,9 +27,10 @@ pub(crate) struct Authority {
     pub(crate) folder: TempDir,
 }
 
-/// How many days around now a certificate is good: from, to. (The years are far enough apart for the clock not to matter.)
-pub(crate) const GOOD: (i32, i32) = (2020, 2099);
-pub(crate) const EXPIRED: (i32, i32) = (2019, 2020);
+/// From when to when a certificate is good, in days from now.
+pub(crate) type Days = (i64, i64);
+pub(crate) const GOOD: Days = (-10, 1000);
+pub(crate) const EXPIRED: Days = (-10, -1);
 
 /// A certificate of our own, as a client shows it.
 pub(crate) struct Own {
@@ -46,12 +49,16 @@ impl Authority {
         }
     }
 
-    fn signed(&self, subject: &str, names: &[&str], years: (i32, i32)) -> (String, KeyPair) {
+    fn signed(&self, subject: &str, names: &[&str], days: Days) -> (String, KeyPair) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, subject);
-        (params.not_before, params.not_after) =
-            (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+        let now = i64::try_from(clock::system()()).unwrap();
+        let at = |days: i64| {
+            let seconds = u64::try_from(now + days * 24 * 60 * 60).unwrap();
+            date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        (params.not_before, params.not_after) = (at(days.0), at(days.1));
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key)
@@ -62,8 +69,8 @@ impl Authority {
     }
 
     /// Writes `NAME.crt` and `NAME.key`, as a renewal does it: beside the old ones, then in their place.
-    pub(crate) fn write(&self, name: &str, names: &[&str], years: (i32, i32)) {
-        let (certificate, key) = self.signed(name, names, years);
+    pub(crate) fn write(&self, name: &str, names: &[&str], days: Days) {
+        let (certificate, key) = self.signed(name, names, days);
         for (extension, text) in [("crt", certificate), ("key", key.serialize_pem())] {
             let new = self.path(&format!("{name}.{extension}.new"));
             fs::write(&new, text).unwrap();

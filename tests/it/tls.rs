@@ -302,7 +302,7 @@ async fn a_pair_that_cannot_be_used_is_told_at_the_start() {
         "server.tls.certificate: certificate 1 has expired",
     )
     .await;
-    authority.write("main", &LOCAL, (2090, 2099));
+    authority.write("main", &LOCAL, (1, 1000));
     fails(
         &authority,
         "server.tls.certificate: certificate 1 is not valid before",
