@@ -215,6 +215,9 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
     let second = Duration::from_secs(1);
     Config {
         server: Server {
+            tls: None,
+            redirect_http: None,
+            hsts: None,
             listen: vec![loopback(0)],
             public_url: None,
             allowed_hosts: Vec::new(),

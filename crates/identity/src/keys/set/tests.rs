@@ -205,6 +205,28 @@ fn a_number_may_be_padded_and_may_have_a_sign_byte() {
 }
 
 #[test]
+fn s4_10_an_rsa_key_made_ready_and_one_that_is_not_judge_alike() {
+    let key = TestKey::rsa();
+    for (name, algorithm) in [("RS256", Algorithm::Rs256), ("PS256", Algorithm::Ps256)] {
+        let token = Token::new(&key).header("alg", name).sign();
+        let foreign = Token::new(&TestKey::rsa()).header("alg", name).sign();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let foreign = foreign.rsplit_once('.').unwrap().1;
+        // meant for this algorithm, and meant for any
+        for jwk in [with(key.jwk("k1"), "alg", name), key.jwk("k1")] {
+            let Choice::Keys(keys) = read(&[jwk]).choose(Some("k1"), algorithm) else {
+                panic!("the key fits")
+            };
+            assert!(keys[0].verifies(algorithm, signed, signature), "{name}");
+            assert!(!keys[0].verifies(algorithm, signed, foreign));
+            assert!(!keys[0].verifies(algorithm, &signed[1..], signature));
+            assert!(!keys[0].verifies(algorithm, signed, "AA"));
+            assert!(!keys[0].verifies(algorithm, signed, "not base64url!"));
+        }
+    }
+}
+
+#[test]
 fn sec_12_a_key_that_stays_is_the_same_key() {
     let [stays, goes, narrowed] = [(); 3].map(|()| TestKey::es256());
     let first = read(&[stays.jwk("a"), goes.jwk("b"), narrowed.jwk("c")]);
