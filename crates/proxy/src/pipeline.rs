@@ -30,21 +30,6 @@ pub(crate) async fn handle(
     // (a client that leaves before the answer drops this future: Record closes in Drop then, outcome client_gone)
 }
 
-/// One request on the listener that only shows the way to https.
-pub(crate) fn redirect(
-    plan: &Arc<Plan>,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> Response<Recorded> {
-    let mut record = Record::open(Arc::clone(plan), peer, &request);
-    let (head, _unread) = request.into_parts();
-    let answer = match redirect::answer(plan, &head) {
-        Ok(answer) => answer,
-        Err(refusal) => record.answer(refusal.into()),
-    };
-    record.close(answer)
-}
-
 /// Every stage a request can meet, in order. `Err(Stop)` ends it early.
 async fn walk(
     plan: &Plan,
@@ -62,7 +47,22 @@ async fn walk(
     route::method(&site, &arrival)?; // 405
     let caller = record.caller(identify::caller(&site, &arrival, plan.now()).await?); // a bad proof stops; none is Anonymous
     let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
-    let outbound = inject::outbound(&site, plan, granted, arrival, record.id())?; // strips the caller's proof, adds ours
-    let answer = forward::send(&site, outbound, record.upstream()).await?; // 413, 502, 504
+    let outbound = inject::outbound(&site, plan, granted, arrival, record.id())?; // 400, 403, 413: strips the caller's proof, adds ours
+    let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
     Ok(stream::tend(plan, &site, record.proven(), answer)) // keepalive, and an end when the token ends
+}
+
+/// One request on the listener that only shows the way to https.
+pub(crate) fn redirect(
+    plan: &Arc<Plan>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> Response<Recorded> {
+    let mut record = Record::open(Arc::clone(plan), peer, &request);
+    let (head, _unread) = request.into_parts();
+    let answer = match redirect::answer(plan, &head) {
+        Ok(answer) => answer,
+        Err(refusal) => record.answer(refusal.into()),
+    };
+    record.close(answer)
 }

@@ -105,7 +105,7 @@ impl Site {
     /// Says at start what the route is, and above all for what its tokens have to be made.
     pub(crate) fn introduce(&self) {
         let resource = self.faces.first().map_or("", |face| &face.bare.resource);
-        let upstream = self.upstream.fixed.as_ref().unwrap_or(&self.upstream.base);
+        let upstream = &self.upstream.fixed;
         let (route, path, protected) = (&self.name, &self.path, self.is_protected());
         tracing::info!(%route, %path, protected, %resource, %upstream, "route");
     }
@@ -335,7 +335,7 @@ fn upstream(
         exchange: Arc::clone(exchange),
         base,
         path: route.upstream.path.clone(),
-        fixed: Some(fixed),
+        fixed,
         host: HeaderValue::from_str(origin.authority())
             .map_err(|_| PlanError::new(&route.name, "upstream"))?,
         response_head: config.server.timeouts.response_head,

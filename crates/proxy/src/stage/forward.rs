@@ -75,7 +75,7 @@ pub(crate) struct Upstream {
     /// What replaces the route's path.
     pub(crate) path: Option<Box<str>>,
     /// The whole URL for requests to the route's very path without a query.
-    pub(crate) fixed: Option<Uri>,
+    pub(crate) fixed: Uri,
     /// The `Host` that the upstream sees.
     pub(crate) host: HeaderValue,
     pub(crate) response_head: Duration,

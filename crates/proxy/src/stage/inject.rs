@@ -244,11 +244,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
     let path = uri.path();
     let upstream = &site.upstream;
-    if let Some(fixed) = &upstream.fixed
-        && uri.query().is_none()
-        && *path == *site.path
-    {
-        return Ok(fixed.clone());
+    if uri.query().is_none() && *path == *site.path {
+        return Ok(upstream.fixed.clone());
     }
     let mut text = String::with_capacity(path.len() + uri.query().map_or(0, str::len) + 32);
     match &upstream.path {
