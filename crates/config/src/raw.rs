@@ -3,27 +3,29 @@
 //! Every field is an `Option`, nothing has a default yet, and nothing is judged. The words over the fields are what an editor shows
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
+mod server;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    Algorithm, AudienceClaim, ClientAuth, IdentityHeaders, Level, LogFormat, Start as StartWord,
-    TlsVersion, TokenType, Transport, Upstream,
+    Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, Start as StartWord, TokenType,
+    Transport, Upstream,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
-use crate::origin::Origin;
 use crate::scalar::name::{Audience, FilePath, HeaderName, Reference, RouteName, Scope};
 use crate::scalar::path::RoutePath;
-use crate::scalar::unit::{Count, Size};
-use crate::scalar::url::{AllowedOrigin, Issuer, KeysUrl, Resource};
+use crate::scalar::unit::Size;
+use crate::scalar::url::{Issuer, KeysUrl, Resource};
 use crate::scalar::word::AuthType;
 use crate::secret::ProxyUrl;
 use crate::written::{Block, List, OneOrMany, Table, Text, WordOrTable};
+
+pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 
 /// Configuration of Portcullis. Strings may hold `${NAME}`, `${NAME:-default}` and `${file:/path}`; `$$` is a dollar.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -42,112 +44,6 @@ pub(crate) struct File {
     /// What is served, and from where. At least one.
     #[schemars(required)]
     pub(crate) routes: Option<List<Block<Route>>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Server {
-    /// One address and port, or a list. Default 127.0.0.1:8080.
-    pub(crate) listen: Option<OneOrMany<SocketAddr>>,
-    /// Scheme and host that clients type. Required unless every listener is on loopback.
-    pub(crate) public_url: Option<Text<Origin>>,
-    /// Speak https. Leave it out to serve plain HTTP behind a TLS terminator.
-    pub(crate) tls: Option<Block<Tls>>,
-    /// Address and port of a listener that sends browsers from http to https, and refuses everything that carries a credential.
-    pub(crate) redirect_http: Option<Text<SocketAddr>>,
-    /// Tell browsers to come by https alone from now on (Strict-Transport-Security). Default: not told.
-    pub(crate) hsts: Option<Block<Hsts>>,
-    /// Further host names the gateway answers to; `*.example.com` stands for one label.
-    pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
-    /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
-    pub(crate) trusted_proxies: Option<List<Text<IpNet>>>,
-    /// Which web pages may call routes.
-    pub(crate) cors: Option<Block<Cors>>,
-    /// Bounds on what one client may ask for.
-    pub(crate) limits: Option<Block<Limits>>,
-    /// How long each phase may take.
-    pub(crate) timeouts: Option<Block<Timeouts>>,
-    /// After how much silence an event stream gets a comment line. Default 20s; 0 switches it off.
-    pub(crate) sse_keepalive: Option<Text<Duration>>,
-    /// Dangerous things that are wanted here: `plain_http`.
-    pub(crate) dangerous: Option<List<Text<Reference>>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Tls {
-    /// PEM file: the certificate, then those between it and the root. Picked up again when it changes.
-    #[schemars(required)]
-    pub(crate) certificate: Option<Text<FilePath>>,
-    /// PEM file with the key of the certificate.
-    #[schemars(required)]
-    pub(crate) private_key: Option<Text<FilePath>>,
-    /// Further certificates, chosen by the name that a client asks for (SNI); all others get the one above.
-    pub(crate) certificates: Option<List<Block<Pair>>>,
-    /// "1.2" (default) or "1.3".
-    pub(crate) min_version: Option<Text<TlsVersion>>,
-    /// PEM file with the roots of client certificates. Without it clients are not asked for any.
-    pub(crate) client_ca: Option<Text<FilePath>>,
-    /// required (default with `client_ca`): no connection without a client certificate. optional: asked for and checked if sent.
-    pub(crate) client_auth: Option<Text<ClientAuth>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Hsts {
-    /// How long browsers remember it; 0 makes them forget.
-    #[schemars(required)]
-    pub(crate) max_age: Option<Text<Duration>>,
-    /// Whether all names below the one that was asked for are meant too. Default false.
-    pub(crate) include_subdomains: Option<Text<bool>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Pair {
-    /// PEM file: the certificate, then those between it and the root.
-    #[schemars(required)]
-    pub(crate) certificate: Option<Text<FilePath>>,
-    /// PEM file with the key of the certificate.
-    #[schemars(required)]
-    pub(crate) private_key: Option<Text<FilePath>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Cors {
-    /// Origins besides the gateway's own, or "*" alone. Default: none.
-    pub(crate) allowed_origins: Option<List<Text<AllowedOrigin>>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// Connections at a time. Default 10000.
-    pub(crate) connections: Option<Text<Count>>,
-    /// Size of one request head. Default 64KiB.
-    pub(crate) header_bytes: Option<Text<Size>>,
-    /// Size of one request body. Default 4MiB.
-    pub(crate) body_bytes: Option<Text<Size>>,
-    /// Concurrent HTTP/2 streams of one connection. Default 100.
-    pub(crate) streams_per_connection: Option<Text<Count>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Timeouts {
-    /// From accept to the end of the request head. Default 10s.
-    pub(crate) request_head: Option<Text<Duration>>,
-    /// From the end of the head to the end of the body. Default 30s.
-    pub(crate) request_body: Option<Text<Duration>>,
-    /// Between two requests of a connection. Default 75s.
-    pub(crate) idle: Option<Text<Duration>>,
-    /// For a connection to the upstream. Default 5s.
-    pub(crate) connect: Option<Text<Duration>>,
-    /// From forwarding the request (its body included) to the head of the upstream's answer. Default 300s.
-    pub(crate) response_head: Option<Text<Duration>>,
-    /// From SIGTERM to exit. Default 25s, below the 30s of Kubernetes.
-    pub(crate) drain: Option<Text<Duration>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

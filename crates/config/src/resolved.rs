@@ -1,12 +1,14 @@
 //! The complete configuration as YAML: every default written out, ready to be read again.
 
+mod server;
+
 use std::time::Duration;
 
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
-    Auth, Authenticator, AuthenticatorKind, Claims, Config, Cors, Hsts, Identity, IdentityHeaders,
-    Jwt, KeySource, Limits, Pair, Route, Server, Streams, Timeouts, Tls, Upstream,
+    Auth, Authenticator, AuthenticatorKind, Claims, Config, Identity, IdentityHeaders, Jwt,
+    KeySource, Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -18,7 +20,7 @@ pub fn resolved(config: &Config) -> String {
         .iter()
         .map(|one| (&*one.name, authenticator(one)));
     let whole = block([
-        ("server", server(&config.server)),
+        ("server", server::server(&config.server)),
         ("admin", block([("listen", shown(config.admin.listen))])),
         (
             "logging",
@@ -41,102 +43,6 @@ pub fn resolved(config: &Config) -> String {
     ]);
     // A tree of mappings with text keys, lists and scalars is always YAML.
     serde_yaml::to_string(&whole).unwrap_or_default()
-}
-
-fn server(server: &Server) -> Value {
-    let cors = match &server.cors {
-        Cors::Any => list([text("*")]),
-        Cors::Origins(origins) => list(origins.iter().map(shown)),
-    };
-    let danger = server.plain_http.then_some("plain_http");
-    block([
-        ("listen", list(server.listen.iter().map(shown))),
-        (
-            "public_url",
-            server.public_url.as_ref().map_or(Value::Null, shown),
-        ),
-        ("tls", server.tls.as_ref().map_or(Value::Null, tls)),
-        (
-            "redirect_http",
-            server.redirect_http.map_or(Value::Null, shown),
-        ),
-        ("hsts", server.hsts.as_ref().map_or(Value::Null, hsts)),
-        (
-            "allowed_hosts",
-            list(server.allowed_hosts.iter().map(shown)),
-        ),
-        (
-            "trusted_proxies",
-            list(server.trusted_proxies.iter().map(shown)),
-        ),
-        ("cors", block([("allowed_origins", cors)])),
-        ("limits", limits(&server.limits)),
-        ("timeouts", timeouts(&server.timeouts)),
-        (
-            "sse_keepalive",
-            duration(server.sse_keepalive.unwrap_or_default()),
-        ),
-        ("dangerous", list(danger.map(text))),
-    ])
-}
-
-fn tls(tls: &Tls) -> Value {
-    let files = |pair: &Pair| {
-        [
-            ("certificate", shown(pair.certificate.display())),
-            ("private_key", shown(pair.private_key.display())),
-        ]
-    };
-    let (first, others) = tls.pairs.split_at(tls.pairs.len().min(1));
-    let clients = tls.clients.as_ref();
-    block(first.iter().flat_map(files).chain([
-        (
-            "certificates",
-            list(others.iter().map(|pair| block(files(pair)))),
-        ),
-        ("min_version", word(&tls.min_version)),
-        (
-            "client_ca",
-            clients.map_or(Value::Null, |clients| shown(clients.ca.display())),
-        ),
-        (
-            "client_auth",
-            clients.map_or(Value::Null, |clients| word(&clients.auth)),
-        ),
-    ]))
-}
-
-fn hsts(hsts: &Hsts) -> Value {
-    block([
-        ("max_age", duration(hsts.max_age)),
-        ("include_subdomains", Value::Bool(hsts.include_subdomains)),
-    ])
-}
-
-fn limits(limits: &Limits) -> Value {
-    block([
-        ("connections", shown(limits.connections)),
-        (
-            "header_bytes",
-            size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)),
-        ),
-        ("body_bytes", size(limits.body_bytes)),
-        (
-            "streams_per_connection",
-            shown(limits.streams_per_connection),
-        ),
-    ])
-}
-
-fn timeouts(timeouts: &Timeouts) -> Value {
-    block([
-        ("request_head", duration(timeouts.request_head)),
-        ("request_body", duration(timeouts.request_body)),
-        ("idle", duration(timeouts.idle)),
-        ("connect", duration(timeouts.connect)),
-        ("response_head", duration(timeouts.response_head)),
-        ("drain", duration(timeouts.drain)),
-    ])
 }
 
 fn authenticator(authenticator: &Authenticator) -> Value {

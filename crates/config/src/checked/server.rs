@@ -1,0 +1,116 @@
+//! The section `server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::host::HostPattern;
+use crate::origin::Origin;
+
+/// The public listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// At least one address. Port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// What clients type. `None` only when every listener is on loopback.
+    pub public_url: Option<Origin>,
+    /// `None`: the listeners speak plain HTTP.
+    pub tls: Option<Tls>,
+    /// Where plain HTTP is answered with the way to https.
+    pub redirect_http: Option<SocketAddr>,
+    pub hsts: Option<Hsts>,
+    /// Further names the gateway answers to (SEC-30).
+    pub allowed_hosts: Vec<HostPattern>,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    pub cors: Cors,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    /// How long an event stream may be silent before a comment line is sent. `None` switches this off.
+    pub sse_keepalive: Option<Duration>,
+    /// `dangerous: [plain_http]`: serve plain HTTP to anyone, off loopback (SEC-38).
+    pub plain_http: bool,
+}
+
+/// How the public listeners speak TLS. What is in the files is looked at when they are loaded, not here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// Never empty. The first is for every name that no other one has.
+    pub pairs: Vec<Pair>,
+    pub min_version: TlsVersion,
+    /// `None`: clients are not asked for certificates.
+    pub clients: Option<Clients>,
+}
+
+/// `Strict-Transport-Security` (RFC 6797).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hsts {
+    pub max_age: Duration,
+    pub include_subdomains: bool,
+}
+
+/// A certificate chain and its key, both PEM files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Where in the file it is said, like `server.tls`.
+    pub place: Box<str>,
+    pub certificate: PathBuf,
+    pub private_key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+/// Which client certificates are taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clients {
+    /// PEM file with the only roots that count.
+    pub ca: PathBuf,
+    pub auth: ClientAuth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    Required,
+    Optional,
+}
+
+/// Which origins besides our own a browser may call routes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cors {
+    /// These and our own; the list may be empty.
+    Origins(Vec<Origin>),
+    /// `"*"`: every origin, without credentials.
+    Any,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    pub connections: usize,
+    /// Bytes of one request head.
+    pub header_bytes: usize,
+    /// Bytes of one request body.
+    pub body_bytes: u64,
+    /// Concurrent h2 streams of one connection.
+    pub streams_per_connection: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timeouts {
+    /// From accept (or the first byte of a later request) to the end of the head.
+    pub request_head: Duration,
+    /// From the end of the head to the end of the body.
+    pub request_body: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    pub connect: Duration,
+    /// From forwarding the request, its body included, to the upstream's head.
+    pub response_head: Duration,
+    /// From SIGTERM to exit.
+    pub drain: Duration,
+}

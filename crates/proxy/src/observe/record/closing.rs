@@ -1,0 +1,134 @@
+//! The end of a record: the one place where a request is counted and logged.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Method;
+use http::header::HeaderValue;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use identity::Caller;
+
+use crate::body::{Body, BodyError};
+use crate::observe::metrics::Outcome;
+use crate::plan::{Plan, Site};
+use crate::server::tls::Session;
+
+/// Characters of a caller's text in a log line.
+const LONGEST_SHOWN: usize = 256;
+
+/// The part that outlives the head of the answer.
+pub(super) struct Closing {
+    pub(super) plan: Arc<Plan>,
+    pub(super) started: Instant,
+    pub(super) id: HeaderValue,
+    pub(super) method: Method,
+    pub(super) path: Box<str>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) site: Option<Arc<Site>>,
+    pub(super) own: bool,
+    pub(super) caller: Option<Caller>,
+    pub(super) outcome: Outcome,
+    pub(super) reason: &'static str,
+    pub(super) status: u16,
+    pub(super) own_time: Duration,
+    pub(super) done: bool,
+}
+
+impl Closing {
+    pub(super) fn route(&self) -> &str {
+        match &self.site {
+            Some(site) => &site.name,
+            None if self.own => "portcullis",
+            None => "none",
+        }
+    }
+
+    /// The one place where a request is counted.
+    pub(super) fn finish(&mut self) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        let whole = self.started.elapsed();
+        if let Some(site) = &self.site {
+            site.metrics.observe(whole, self.own_time);
+        }
+        match (&self.site, self.outcome) {
+            (Some(site), Outcome::Allowed) => {
+                site.metrics.allowed.inc();
+            }
+            _ => self
+                .plan
+                .metrics
+                .request(self.route(), self.outcome, self.reason),
+        }
+        tracing::debug!(
+            outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = self.session.as_ref().and_then(|session| session.client()), duration = ?whole, reference = ?self.id, "request ended"
+        );
+    }
+}
+
+impl Drop for Closing {
+    /// Reached without [`Closing::finish`] when the client left: before the answer, or in the middle of its body.
+    fn drop(&mut self) {
+        if !self.done {
+            self.outcome = Outcome::ClientGone;
+            self.reason = "client_gone";
+            self.finish();
+        }
+    }
+}
+
+/// Enough of a path or method to find the request again, escaped where a terminal would obey it (C1 controls are legal UTF-8). The
+/// query is never shown.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_SHOWN && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Cow::Borrowed(text);
+    }
+    let head = text.chars().take(LONGEST_SHOWN);
+    Cow::Owned(head.flat_map(char::escape_default).collect())
+}
+
+/// An answer's body that closes the record when its last byte has gone.
+pub(crate) struct Recorded {
+    pub(super) body: Body,
+    pub(super) closing: Closing,
+}
+
+impl HttpBody for Recorded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(None) => self.closing.finish(),
+            Poll::Ready(Some(Err(error))) => {
+                self.closing.outcome = Outcome::Failed;
+                self.closing.reason = "upstream_broke_off";
+                tracing::warn!(route = %self.closing.route(), reference = ?self.closing.id, cause = %error, "upstream broke off its answer");
+                self.closing.finish();
+            }
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.closing.finish(),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

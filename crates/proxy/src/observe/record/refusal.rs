@@ -1,0 +1,101 @@
+//! A refusal as the caller, the log and the metrics see it.
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, Version};
+use oauth::error::ErrorCode;
+
+use super::Record;
+use super::closing::shown;
+use crate::body::Body;
+use crate::observe::metrics::Outcome;
+use crate::stop::{Challenge, Public, Refusal};
+
+impl Record {
+    pub(super) fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
+        let public = refusal.public();
+        let closing = &mut self.closing;
+        closing.outcome = if public.status.is_server_error() {
+            Outcome::Failed
+        } else {
+            Outcome::Refused
+        };
+        closing.reason = public.reason;
+        let route = closing.route().to_owned();
+        if let Some(kind) = refusal.upstream_kind() {
+            closing.plan.metrics.upstream_error(&route, kind);
+        }
+        if let Refusal::Unproven(_) = refusal {
+            closing.plan.metrics.unproven(public.reason);
+        }
+        let reference = closing.id.to_str().unwrap_or_default();
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
+                    client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, cause = %refusal, "request refused"
+                )
+            };
+        }
+        // Every login begins without credentials, and every scanner asks for what is not there: neither is a reason to be warned.
+        if matches!(refusal, Refusal::MissingCredentials | Refusal::NoRoute) {
+            tell!(info);
+        } else {
+            tell!(warn);
+        }
+        let body = serde_json::json!({
+            "error": public.status.canonical_reason().unwrap_or("Error"),
+            "error_description": public.description,
+            "reference": reference,
+        });
+        let mut answer = Response::new(Body::from(body.to_string()));
+        *answer.status_mut() = public.status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(challenge) = self.challenge(&public) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Refusal::MethodNotAllowed { allow, .. } = refusal {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(after) = refusal.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if self.has_body && self.version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close")); // what is left of the body is nobody's request
+        }
+        answer
+    }
+
+    /// The `WWW-Authenticate` line of contract section 4; none where no protected route is concerned.
+    fn challenge(&self, public: &Public) -> Option<HeaderValue> {
+        let site = self
+            .closing
+            .site
+            .as_ref()
+            .filter(|site| site.is_protected())?;
+        let form = site.form(self.name, &self.closing.path)?;
+        let error = match public.challenge {
+            Challenge::None => return None,
+            Challenge::Plain => return Some(form.challenge.clone()),
+            Challenge::Error(error) => error,
+        };
+        let scope = match error {
+            ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
+                Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
+            }
+            ErrorCode::InvalidRequest => None,
+        };
+        let challenge = oauth::challenge::Challenge {
+            error: Some(error),
+            description: Some(public.description),
+            scope,
+            resource_metadata: Some(&form.metadata_url),
+        };
+        HeaderValue::try_from(challenge.to_string()).ok()
+    }
+}

@@ -1,0 +1,226 @@
+//! One route, compiled.
+
+use std::sync::Arc;
+
+use config::{Auth, Config, HostPattern, IdentityHeaders, Transport};
+use http::{HeaderValue, Uri};
+use identity::{Authenticators, RouteAuthenticator};
+use oauth::{Scopes, well_known};
+
+use crate::PlanError;
+use crate::observe::metrics::{Metrics, SiteMetrics};
+use crate::plan::names::{Name, Names};
+use crate::stage::authorize::Policy;
+use crate::stage::forward::{Exchange, Upstream};
+use crate::stage::inject::Injection;
+
+/// One route.
+pub(crate) struct Site {
+    pub(crate) name: Box<str>,
+    pub(crate) host: Option<HostPattern>,
+    pub(crate) path: Box<str>,
+    pub(crate) subpaths: bool,
+    pub(crate) transport: Transport,
+    /// What the route is called under each of [`Names`], by index.
+    faces: Vec<Face>,
+    /// `None` on routes that ask nobody.
+    pub(crate) authentication: Option<RouteAuthenticator>,
+    pub(crate) policy: Policy,
+    pub(crate) required_scopes: Scopes,
+    pub(crate) injection: Injection,
+    pub(crate) upstream: Upstream,
+    pub(crate) streams: config::Streams,
+    pub(crate) metrics: SiteMetrics,
+}
+
+/// A route as seen under one name.
+pub(crate) struct Face {
+    pub(crate) bare: Form,
+    pub(crate) slashed: Form,
+}
+
+/// One spelling of a resource: clients compare it with what was typed, to the slash (PRM-5).
+pub(crate) struct Form {
+    pub(crate) resource: Box<str>,
+    /// Absolute URL of the document that describes it (RFC 9728 section 3.1).
+    pub(crate) metadata_url: Box<str>,
+    /// The whole challenge for a request without credentials.
+    pub(crate) challenge: HeaderValue,
+}
+
+impl Site {
+    /// The form of this route under a name, in the slash form of a path.
+    pub(crate) fn form(&self, name: usize, path: &str) -> Option<&Form> {
+        let face = self.faces.get(name)?;
+        Some(if path.strip_suffix('/') == Some(&self.path) {
+            &face.slashed
+        } else {
+            &face.bare
+        })
+    }
+
+    /// Says at start what the route is, and above all for what its tokens have to be made.
+    pub(crate) fn introduce(&self) {
+        let resource = self.faces.first().map_or("", |face| &face.bare.resource);
+        let upstream = &self.upstream.fixed;
+        let (route, path, protected) = (&self.name, &self.path, self.is_protected());
+        tracing::info!(%route, %path, protected, %resource, %upstream, "route");
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.authentication.is_some()
+    }
+}
+
+pub(super) fn site(
+    config: &Config,
+    route: &config::Route,
+    names: &Names,
+    authenticators: &Arc<Authenticators>,
+    metrics: &Metrics,
+    upstream: Upstream,
+) -> Result<Site, PlanError> {
+    let (authentication, required_scopes) = match &route.auth {
+        Auth::Anonymous => (None, Scopes::default()),
+        Auth::Required(requirement) => {
+            let extra = match &route.identity.headers {
+                IdentityHeaders::Map(map) => map.iter().map(|(_, claim)| claim.clone()).collect(),
+                IdentityHeaders::Default
+                | IdentityHeaders::Oauth2Proxy
+                | IdentityHeaders::Authelia
+                | IdentityHeaders::None => Vec::new(),
+            };
+            let own: Vec<Box<str>> = own_resources(config, route, names);
+            let authentication =
+                authenticators.for_route(&requirement.accept, &requirement.audiences, &own, &extra);
+            let scopes = Scopes::parse(&requirement.required_scopes.join(" "))
+                .map_err(|_| PlanError::new(&route.name, "required_scopes"))?;
+            (Some(authentication), scopes)
+        }
+    };
+    let accepted = match &route.auth {
+        Auth::Anonymous => &[][..],
+        Auth::Required(requirement) => &requirement.accept,
+    };
+    let accepted = accepted
+        .iter()
+        .filter_map(|&index| config.authenticators.get(index))
+        .map(|authenticator| &*authenticator.name);
+    Ok(Site {
+        name: route.name.clone(),
+        host: route.host.clone(),
+        path: route.path.clone(),
+        subpaths: route.subpaths,
+        transport: route.transport,
+        faces: names
+            .iter()
+            .map(|name| face(route, &name.resource_origin, &required_scopes))
+            .collect::<Result<_, _>>()?,
+        policy: if authentication.is_some() {
+            Policy::Scopes(required_scopes.clone())
+        } else {
+            Policy::Anonymous
+        },
+        authentication,
+        required_scopes,
+        injection: Injection::of(
+            &route.identity,
+            &config.server.limits,
+            &config.server.timeouts,
+        ),
+        upstream,
+        streams: route.streams.clone(),
+        metrics: metrics.site(&route.name, accepted),
+    })
+}
+
+/// Every resource identifier that is this route: an audience may be any of them, and nothing else (SEC-10, SEC-11).
+fn own_resources(config: &Config, route: &config::Route, names: &Names) -> Vec<Box<str>> {
+    if let Some(resource) = &route.resource {
+        return vec![resource.clone()];
+    }
+    let takes =
+        |host: &HostPattern, name: &Name| name.authority().is_some_and(|it| host.matches(it));
+    // Under a name that another route of this path has for itself, this one is never reached, and tokens for there are not for here.
+    let elsewhere = |name: &Name| {
+        let others = config
+            .routes
+            .iter()
+            .filter(|other| other.path == route.path);
+        others
+            .filter_map(|other| other.host.as_ref())
+            .any(|host| takes(host, name))
+    };
+    names
+        .iter()
+        .filter(|name| name.own_resource)
+        .filter(|name| match &route.host {
+            Some(host) => takes(host, name),
+            None => !elsewhere(name),
+        })
+        .map(|name| join(&name.resource_origin, &route.path).into())
+        .collect()
+}
+
+fn join(origin: &str, path: &str) -> String {
+    // The resource of a whole origin is written with its slash: that is how every URL type writes it (TRAP-2).
+    format!("{origin}{path}")
+}
+
+fn face(route: &config::Route, origin: &str, scopes: &Scopes) -> Result<Face, PlanError> {
+    let bare = route
+        .resource
+        .as_deref()
+        .map_or_else(|| join(origin, &route.path), str::to_owned);
+    let slashed = if bare.ends_with('/') {
+        bare.clone()
+    } else {
+        format!("{bare}/")
+    };
+    let form = |resource: String, path: &str| -> Result<Form, PlanError> {
+        let metadata_url = format!("{origin}{}", well_known::protected_resource(path));
+        let challenge = oauth::challenge::Challenge {
+            error: None,
+            description: None,
+            scope: Some(scopes).filter(|s| !s.is_empty()),
+            resource_metadata: Some(&metadata_url),
+        };
+        let challenge = HeaderValue::try_from(challenge.to_string())
+            .map_err(|_| PlanError::new(&route.name, "resource"))?;
+        Ok(Form {
+            resource: resource.into(),
+            metadata_url: metadata_url.into(),
+            challenge,
+        })
+    };
+    let slashed_path = if route.path.ends_with('/') {
+        route.path.to_string()
+    } else {
+        format!("{}/", route.path)
+    };
+    Ok(Face {
+        bare: form(bare, &route.path)?,
+        slashed: form(slashed, &slashed_path)?,
+    })
+}
+
+pub(super) fn upstream(
+    config: &Config,
+    route: &config::Route,
+    exchange: &Arc<Exchange>,
+) -> Result<Upstream, PlanError> {
+    let wrong = |_| PlanError::new(&route.name, "upstream");
+    let origin = &route.upstream.origin;
+    let base: Uri = format!("{origin}/").parse().map_err(wrong)?;
+    let whole = |path: &str| format!("{origin}{path}").parse::<Uri>();
+    let fixed = whole(route.upstream.path.as_deref().unwrap_or(&route.path)).map_err(wrong)?;
+    Ok(Upstream {
+        exchange: Arc::clone(exchange),
+        base,
+        path: route.upstream.path.clone(),
+        fixed,
+        host: HeaderValue::from_str(origin.authority())
+            .map_err(|_| PlanError::new(&route.name, "upstream"))?,
+        response_head: config.server.timeouts.response_head,
+    })
+}
