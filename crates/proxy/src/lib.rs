@@ -8,6 +8,7 @@ mod observe;
 mod pipeline;
 mod plan;
 mod server;
+mod shared;
 mod stage;
 mod stop;
 
@@ -26,6 +27,7 @@ use server::shutdown::Drain;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
 use server::{Allowance, Peer, accept};
+use shared::{PlanCell, Shared};
 
 /// After the drain deadline, event streams get this long to send their end.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -69,9 +71,8 @@ impl PlanError {
 /// A gateway that listens but does not serve yet.
 pub struct Gateway {
     config: Config,
-    plan: Arc<Plan>,
+    plans: Arc<PlanCell>,
     listeners: Vec<TcpListener>,
-    tls: Option<Arc<Tls>>,
     redirect: Option<TcpListener>,
     admin: TcpListener,
 }
@@ -102,24 +103,15 @@ impl Gateway {
         }
         let (admin, address) = bind(config.admin.listen)?;
         tracing::info!(%address, "admin listening");
-        let plan = Plan::build(
-            &config,
-            plan::Parts {
-                authenticators,
-                clock,
-                bound,
-                tls: tls.clone(),
-                drain: Drain::new(),
-            },
-        )?;
+        let shared = Shared::new(clock, bound, tls);
+        let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();
         }
         Ok(Self {
             config,
-            plan: Arc::new(plan),
+            plans: PlanCell::new(plan),
             listeners,
-            tls,
             redirect,
             admin,
         })
@@ -137,19 +129,19 @@ impl Gateway {
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self {
             config,
-            plan,
+            plans,
             listeners,
-            tls,
             redirect,
             admin,
         } = self;
-        let drain = plan.drain.clone();
+        let shared = Arc::clone(&plans.load().shared);
+        let (drain, tls) = (shared.drain.clone(), shared.tls.clone());
         let slots = Arc::new(Semaphore::new(config.server.limits.connections));
         let allowance = Allowance::of(&config.server);
         let mut public = tokio::task::JoinSet::new();
         for listener in listeners {
-            let plan = Arc::clone(&plan);
-            let handle = move |peer, request| pipeline::handle(Arc::clone(&plan), peer, request);
+            let plans = Arc::clone(&plans);
+            let handle = move |peer, request| pipeline::handle(plans.load(), peer, request);
             public.spawn(accept::run(
                 listener,
                 tls.clone(),
@@ -160,9 +152,9 @@ impl Gateway {
             ));
         }
         if let Some(listener) = redirect {
-            let plan = Arc::clone(&plan);
+            let plans = Arc::clone(&plans);
             let handle = move |peer: Peer, request| {
-                std::future::ready(pipeline::redirect(&plan, &peer, request))
+                std::future::ready(pipeline::redirect(&plans.load(), &peer, request))
             };
             public.spawn(accept::run(
                 listener,
@@ -174,9 +166,8 @@ impl Gateway {
             ));
         }
         // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
-        let admin_plan = Arc::clone(&plan);
         let answer =
-            move |_, request| std::future::ready(endpoint::admin::answer(&admin_plan, &request));
+            move |_, request| std::future::ready(endpoint::admin::answer(&plans.load(), &request));
         let probes = tokio::spawn(accept::run(
             admin,
             None,

@@ -6,19 +6,15 @@ pub(crate) mod names;
 mod site;
 pub(crate) mod tls;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Config, Scheme};
 use http::HeaderValue;
-use identity::{Authenticators, Clock, Timestamp};
+use identity::{Authenticators, Timestamp};
 
 use crate::PlanError;
-use crate::observe::metrics::Metrics;
-use crate::observe::record::RequestIds;
-use crate::server::shutdown::Drain;
-use crate::server::tls::Tls;
+use crate::shared::Shared;
 use crate::stage::cors::Origins;
 use crate::stage::forward::Exchange;
 use crate::stage::inject::strip::Stripping;
@@ -36,40 +32,31 @@ pub(crate) struct Plan {
     pub(crate) stripping: Stripping,
     pub(crate) sse_keepalive: Option<Duration>,
     pub(crate) authenticators: Arc<Authenticators>,
-    pub(crate) clock: Clock,
-    pub(crate) request_ids: RequestIds,
-    pub(crate) metrics: Metrics,
-    pub(crate) tls: Option<Arc<Tls>>,
     /// `Strict-Transport-Security`, for answers over https (R6797).
     pub(crate) hsts: Option<HeaderValue>,
-    pub(crate) drain: Drain,
+    /// What every plan of this process has in common.
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Plan {
     pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+        (self.shared.clock)()
     }
 
     /// Whether the gateway can do its work: keys are there, and it is not going away.
     pub(crate) fn is_ready(&self) -> bool {
-        self.drain.is_serving() && self.authenticators.is_ready()
+        self.shared.drain.is_serving() && self.authenticators.is_ready()
     }
 }
 
-/// What a plan is made of besides the configuration.
-pub(crate) struct Parts {
-    pub(crate) authenticators: Arc<Authenticators>,
-    pub(crate) clock: Clock,
-    /// Addresses that the listeners really have.
-    pub(crate) bound: Vec<SocketAddr>,
-    pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) drain: Drain,
-}
-
 impl Plan {
-    pub(crate) fn build(config: &Config, parts: Parts) -> Result<Self, PlanError> {
-        let names = Names::of(config, &parts.bound);
-        let metrics = Metrics::new();
+    /// Compiles a configuration. Nothing outside is touched: a plan that is not used leaves no trace.
+    pub(crate) fn build(
+        config: &Config,
+        authenticators: Arc<Authenticators>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, PlanError> {
+        let names = Names::of(config, &shared.bound);
         let https = config
             .routes
             .iter()
@@ -85,8 +72,8 @@ impl Plan {
                 config,
                 route,
                 &names,
-                &parts.authenticators,
-                &metrics,
+                &authenticators,
+                &shared.metrics,
                 upstream,
             )?));
         }
@@ -110,13 +97,9 @@ impl Plan {
             origins,
             stripping: Stripping::of(config),
             sse_keepalive: config.server.sse_keepalive,
-            authenticators: parts.authenticators,
-            clock: parts.clock,
-            request_ids: RequestIds::new(),
-            metrics,
-            tls: parts.tls,
+            authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
-            drain: parts.drain,
+            shared,
         })
     }
 }

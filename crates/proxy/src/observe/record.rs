@@ -46,7 +46,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn open(plan: Arc<Plan>, peer: &Peer, request: &Request<Incoming>) -> Self {
-        let id = plan.request_ids.next();
+        let id = plan.shared.request_ids.next();
         let closing = Closing {
             plan,
             started: Instant::now(),

@@ -52,11 +52,11 @@ pub(crate) fn tend(
         ends: now + site.streams.max_age,
         caller: caller.cloned(),
         site: Arc::clone(site),
-        clock: Arc::clone(&plan.clock),
+        clock: Arc::clone(&plan.shared.clock),
         judged: now,
         timer: Box::pin(tokio::time::sleep_until(now)),
-        ending: plan.drain.ending(),
-        _open: plan.metrics.open_stream(),
+        ending: plan.shared.drain.ending(),
+        _open: plan.shared.metrics.open_stream(),
     };
     Response::from_parts(head, Body::Tended(Box::new(tended)))
 }

@@ -64,6 +64,7 @@ impl Closing {
             }
             _ => self
                 .plan
+                .shared
                 .metrics
                 .request(self.route(), self.outcome, self.reason),
         }

@@ -25,10 +25,10 @@ impl Record {
         closing.reason = public.reason;
         let route = closing.route().to_owned();
         if let Some(kind) = refusal.upstream_kind() {
-            closing.plan.metrics.upstream_error(&route, kind);
+            closing.plan.shared.metrics.upstream_error(&route, kind);
         }
         if let Refusal::Unproven(_) = refusal {
-            closing.plan.metrics.unproven(public.reason);
+            closing.plan.shared.metrics.unproven(public.reason);
         }
         let reference = closing.id.to_str().unwrap_or_default();
         macro_rules! tell {
