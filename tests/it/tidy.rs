@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use testbed::Gateway;
 use toml::{Table, Value};
 
+use crate::https;
 use crate::setting::program;
 use crate::tree::{files, read, root, sources};
 
@@ -183,24 +184,30 @@ async fn what_the_sample_leaves_to_the_reader_is_good_too() {
     }
 }
 
-/// What is measured is what is shipped: an ordinary configuration, once its places are filled in.
+/// What is measured is what is shipped: ordinary configurations, once their places are filled in.
 #[tokio::test]
-async fn the_benchmark_measures_a_good_configuration() {
-    let keys = tempfile::tempdir().unwrap();
+async fn the_benchmark_measures_good_configurations() {
+    let folder = https::Authority::new();
+    folder.write("tls", &["localhost", "127.0.0.1"], https::GOOD);
     let idp = testbed::Idp::start().await;
-    std::fs::write(keys.path().join("jwks.json"), idp.jwks().to_string()).unwrap();
-    let mut yaml = read("tests/bench/peers/portcullis.yaml");
-    for (place, value) in [
-        ("@PORT@", "8080"),
-        ("@ADMIN@", "9091"),
-        ("@ORIGIN@", "3000"),
-        ("@ISSUER@", "https://issuer.example"),
-        ("@AUDIENCE@", "https://mcp.example.com/mcp"),
-        ("@KEYS@", keys.path().to_str().unwrap()),
-    ] {
-        yaml = yaml.replace(place, value);
+    std::fs::write(folder.path("jwks.json"), idp.jwks().to_string()).unwrap();
+    let here = folder.path("");
+    for name in ["portcullis.yaml", "portcullis-tls.yaml"] {
+        let name = format!("tests/bench/peers/{name}");
+        let mut yaml = read(&name);
+        for (place, value) in [
+            ("@PORT@", "8080"),
+            ("@ADMIN@", "9091"),
+            ("@ORIGIN@", "3000"),
+            ("@ISSUER@", "https://issuer.example"),
+            ("@AUDIENCE@", "https://mcp.example.com/mcp"),
+            ("@KEYS@", here.to_str().unwrap()),
+            ("@TLS@", here.to_str().unwrap()),
+        ] {
+            yaml = yaml.replace(place, value);
+        }
+        check(&name, &yaml).await;
     }
-    check("tests/bench/peers/portcullis.yaml", &yaml).await;
 }
 
 /// The schema that editors find beside the sample. Made by `portcullis schema > gateway.schema.json`.

@@ -2,177 +2,23 @@
 
 import argparse
 import asyncio
-import functools
 import json
-import os
 import resource
 import signal
-import statistics
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
 
-import footprint
-import load
 import peers
-import streams
-from peers import FRESH, MANY, ONE, Peer
-from processes import Service, accepts, free_ports
-from report import table
-from tokens import AUDIENCE, ISSUER, Tokens
-from verdicts import IDLE_MIB, READY_MS, STREAMS_MIB, Verdicts
+import tls
+from bench import Bench
+from footprint import judge_binary
+from machine import describe
+from verdicts import Verdicts
 
-
-def status(url: str, token: str | None) -> int:
-    """What one request is answered with; 0: nobody listens."""
-    headers = load.HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, load.BODY.encode(), headers), timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
-
-
-class Bench:
-    """One run: where it works, its origin, and what it has measured."""
-
-    def __init__(self, asked: argparse.Namespace) -> None:
-        self.asked = asked
-        self.directory = asked.cache / "run"
-        (self.directory / "temp").mkdir(parents=True, exist_ok=True)
-        self.core, other = load.two_cores()
-        self.origin_port, self.port, self.admin = free_ports(3)
-        self.services: list[Service] = []
-        self.tokens = Tokens(asked.cache / "tokens", asked.many, asked.fresh)
-        self.measured: dict[tuple[str, str], list[load.Measured]] = {}
-        # Origin, load and this program share the other core; the proxy is started on its own.
-        os.sched_setaffinity(0, {other})
-        self.lua = {
-            ONE: load.script(self.directory / "one.lua", load.SAME, token=self.tokens.one),
-            MANY: load.script(
-                self.directory / "many.lua", load.NEXT, file=self.tokens.many_file, at_the_end=load.AGAIN
-            ),
-            FRESH: load.script(
-                self.directory / "fresh.lua", load.NEXT, file=self.tokens.fresh_file, at_the_end=load.STOP
-            ),
-        }
-
-    def start(self, peer: Peer, core: int | None = None, **values: object) -> Service:
-        given = {
-            "origin": self.origin_port,
-            "port": self.port,
-            "admin": self.admin,
-            "issuer": ISSUER,
-            "audience": AUDIENCE,
-            "keys": self.tokens.directory,
-        }
-        command = peers.command(peer, self.directory, **(given | values))
-        log = self.directory / f"{Path(peer.config).stem}.log"
-        service = Service(peer.name, command, log, core=core)
-        self.services.append(service)
-        return service
-
-    def stop(self, service: Service, *ports: int) -> None:
-        """A listener left over would take a part of the next one's load, unseen."""
-        service.stop(10)
-        for port in ports:
-            if accepts(port):
-                raise RuntimeError(f"{service.name} has ended and somebody still listens on {port}")
-
-    def stop_all(self) -> None:
-        for service in reversed(self.services):
-            service.stop(5)
-
-    def check(self, peer: Peer, url: str) -> None:
-        """A peer that lets anything in would be compared unfairly."""
-        if not peer.checks:
-            return
-        for what, token in self.tokens.bad().items():
-            if (found := status(url, token)) not in (401, 403):
-                raise RuntimeError(f"{peer.name} answers {found} to a request with a token: {what}")
-
-    def measure(self, peer: Peer, mode: str) -> None:
-        """In a process of its own: caches are empty, and the peak of memory belongs to this mode."""
-        service = self.start(peer, self.core) if peer.config else None
-        port = self.port if service else self.origin_port
-        url = f"http://127.0.0.1:{port}/mcp"
-        if service:
-            service.wait_until(lambda: status(url, self.tokens.one) == 200)
-            self.check(peer, url)
-        seconds = self.asked.fresh_seconds if mode == FRESH else self.asked.seconds
-        pid = service and service.process.pid
-        found = load.measure(url, pid, self.lua[mode], self.lua[ONE], seconds, self.asked.connections)
-        if found.refused:
-            raise RuntimeError(f"{peer.name}, {mode}: {found.refused} requests failed")
-        if mode == FRESH and found.requests >= self.asked.fresh - self.asked.connections:
-            raise RuntimeError(f"{peer.name} used up {self.asked.fresh} tokens: give more with --fresh")
-        self.measured.setdefault((peer.name, mode), []).append(found)
-        if service:
-            self.stop(service, self.port)
-
-    def compare(self, contenders: list[Peer]) -> None:
-        """Rounds over all, so that whatever else happens on the machine is spread over all."""
-        origin = self.start(peers.ORIGIN)
-        origin.wait_until(lambda: accepts(self.origin_port))
-        for number in range(1, self.asked.rounds + 1):
-            print(f"round {number} of {self.asked.rounds}", flush=True)
-            for peer in contenders:
-                for mode in peer.modes:
-                    self.measure(peer, mode)
-        self.stop(origin, self.origin_port)
-
-    def median(self, key: tuple[str, str], field: str) -> float:
-        return statistics.median(getattr(one, field) for one in self.measured[key])
-
-    def show(self) -> None:
-        print(f"\nmedians of {self.asked.rounds} rounds, {self.asked.connections} connections, the proxy alone on one core")
-        rows: list[list[object]] = [["proxy", "tokens", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "peak MiB"]]
-        for key in self.measured:
-            middle = functools.partial(self.median, key)
-            checks = any(name == key[0] and mode != ONE for name, mode in self.measured)
-            rows.append([
-                key[0],
-                key[1] if checks else "-",
-                f"{middle('rate'):.0f}",
-                f"{middle('p50_ms'):.2f}",
-                f"{middle('p99_ms'):.2f}",
-                f"{middle('cpu_us'):.1f}" if middle("cpu_us") else "-",
-                f"{middle('peak_mib'):.1f}" if middle("peak_mib") else "-",
-            ])
-        table(rows)
-
-    async def footprint(self, gateway: Peer, verdicts: Verdicts) -> None:
-        """Start, idle memory, streams: not pinned, as somebody would run it."""
-        async with streams.Origin() as origin:
-            start = functools.partial(self.start, gateway, origin=origin.port)
-            times = []
-            for _ in range(self.asked.starts):
-                took, service = footprint.start_to_ready_ms(start, self.admin)
-                times.append(took)
-                self.stop(service, self.port, self.admin)
-            _, service = footprint.start_to_ready_ms(start, self.admin)
-            pid = service.process.pid
-            await asyncio.sleep(footprint.SETTLE)
-            idle, idle_peak = load.memory_mib(pid, "VmRSS"), load.memory_mib(pid, "VmHWM")
-            held, peak, heard = await footprint.hold_streams(pid, self.port, origin, self.tokens.one)
-            if heard != footprint.STREAMS:
-                raise RuntimeError(f"only {heard} of {footprint.STREAMS} open streams delivered an event")
-            self.stop(service, self.port, self.admin)
-        verdicts.judge("start to ready, median", statistics.median(times), READY_MS, " ms")
-        verdicts.judge("idle memory", idle, IDLE_MIB, " MiB")
-        verdicts.judge("idle memory, peak", idle_peak, IDLE_MIB, " MiB")
-        verdicts.judge(f"{footprint.STREAMS} open streams, more", held - idle, STREAMS_MIB, " MiB")
-        verdicts.judge(f"{footprint.STREAMS} open streams, more at the peak", peak - idle, STREAMS_MIB, " MiB")
-
-    def results(self) -> dict[str, dict[str, float]]:
-        fields = ("rate", "p50_ms", "p99_ms", "cpu_us", "peak_mib")
-        return {", ".join(key): {field: self.median(key, field) for field in fields} for key in self.measured}
+REQUESTS, TLS, FOOTPRINT = "requests", "tls", "footprint"
 
 
 def arguments() -> argparse.Namespace:
@@ -180,12 +26,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--gateway", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--envoy", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=(REQUESTS, TLS, FOOTPRINT), help="this part alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--many", type=int, default=20_000, help="tokens asked in turn")
     parser.add_argument("--fresh", type=int, default=100_000, help="tokens to be used once")
     parser.add_argument("--fresh-seconds", type=int, default=3, help="of load with tokens used once")
+    parser.add_argument("--tls-rounds", type=int, default=5, help="more, since a difference of differences is judged")
+    parser.add_argument("--tls-seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--starts", type=int, default=5, help="how often the time to be ready is taken")
     parser.add_argument("--results", type=Path, help="write the figures here as JSON")
     return parser.parse_args()
@@ -201,25 +50,38 @@ def main() -> int:
     contenders = [peers.DIRECT, peers.NGINX, peers.HAPROXY, peers.HAPROXY_JWT]
     if asked.envoy:
         contenders.append(peers.envoy(asked.envoy))
-    gateway = peers.portcullis(asked.gateway.resolve()) if asked.gateway else None
+    gateway = asked.gateway.resolve() if asked.gateway else None
     if gateway:
-        contenders.append(gateway)
+        contenders.append(peers.portcullis(gateway))
+
+    def wanted(part: str) -> bool:
+        return asked.only in (None, part)
 
     begun = time.monotonic()
+    print(describe("nginx -v", "haproxy -v", "wrk -v", "openssl version", *([f"{gateway} --version"] if gateway else [])))
     bench = Bench(asked)
     verdicts = Verdicts()
+    results = {}
     try:
-        bench.compare(contenders)
-        bench.show()
+        if wanted(REQUESTS):
+            bench.tokens.make(asked.many, asked.fresh)
+            bench.compare(contenders)
+            bench.show()
+            results |= bench.results()
+            if gateway:
+                verdicts.ratios({key: bench.median(key, "cpu_us") for key in bench.measured})
+        if wanted(TLS) and gateway:
+            results |= tls.compare(bench, gateway, verdicts)
+        if wanted(FOOTPRINT) and gateway:
+            judge_binary(gateway, bench.directory, verdicts)
+            asyncio.run(bench.footprint(peers.portcullis(gateway), verdicts))
         if gateway:
-            verdicts.ratios({key: bench.median(key, "cpu_us") for key in bench.measured})
-            asyncio.run(bench.footprint(gateway, verdicts))
             print()
             verdicts.print()
     finally:
         bench.stop_all()
     if asked.results:
-        asked.results.write_text(json.dumps(bench.results(), indent=1))
+        asked.results.write_text(json.dumps(results, indent=1))
     print(f"\n{time.monotonic() - begun:.0f} s")
     return 0 if verdicts.kept else 1
 

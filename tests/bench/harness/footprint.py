@@ -2,14 +2,17 @@
 
 import asyncio
 import http.client
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import streams
 from load import memory_mib
 from processes import Service
+from verdicts import BINARY_MB, Verdicts
 
-STREAMS = 1_000
+STREAMS, PER_CALLER = 1_000, 50
 # A program that has just become ready may still be giving memory back, or taking it.
 SETTLE = 2
 
@@ -33,9 +36,17 @@ def start_to_ready_ms(start: Callable[[], Service], admin: int) -> tuple[float, 
     return (time.perf_counter() - begun) * 1_000, service
 
 
-async def hold_streams(pid: int, port: int, origin: streams.Origin, token: str) -> tuple[float, float, int]:
-    """Memory with the streams open, its peak, and how many of them still deliver."""
-    opened = await streams.open_streams(port, token, STREAMS)
+def judge_binary(binary: Path, directory: Path, verdicts: Verdicts) -> None:
+    """Its size without symbols: a release build has none, and of another one they are left out first."""
+    stripped = directory / "stripped"
+    subprocess.run(["strip", "-o", stripped, binary], check=True)
+    verdicts.judge("stripped program", stripped.stat().st_size / 1e6, BINARY_MB, " MB")
+    stripped.unlink()
+
+
+async def hold_streams(pid: int, port: int, origin: streams.Origin, tokens: list[str]) -> tuple[float, float, int]:
+    """Memory with a stream open for each token, its peak, and how many of them still deliver."""
+    opened = await streams.open_streams(port, tokens)
     await asyncio.sleep(SETTLE)
     now = memory_mib(pid, "VmRSS")
     origin.tell("still there")

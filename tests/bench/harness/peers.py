@@ -9,12 +9,13 @@ ONE, MANY, FRESH = "one token", "many in turn", "never seen"
 
 @dataclass(frozen=True)
 class Peer:
-    """`command` gets the path of its configuration in place of CONFIG; `checks`: whether it looks at tokens at all."""
+    """`command` gets the path of its configuration in place of CONFIG; `checks`: whether it looks at tokens at all; `tls`: that its clients do."""
 
     name: str
     config: str | None = None
     command: tuple = ()
     checks: bool = True
+    tls: bool = False
 
     @property
     def modes(self) -> list[str]:
@@ -23,6 +24,7 @@ class Peer:
 
 DIRECT = Peer("no proxy", checks=False)
 NGINX = Peer("nginx, no checks", "nginx.conf", ("nginx", "-p", "DIRECTORY", "-c", "CONFIG"), checks=False)
+NGINX_TLS = Peer("nginx, TLS", "nginx-tls.conf", NGINX.command, checks=False, tls=True)
 HAPROXY = Peer("haproxy, no checks", "haproxy.cfg", ("haproxy", "-f", "CONFIG"), checks=False)
 HAPROXY_JWT = Peer("haproxy, RS256", "haproxy-jwt.cfg", ("haproxy", "-f", "CONFIG"))
 ORIGIN = Peer("origin", "origin.conf", ("nginx", "-p", "DIRECTORY", "-c", "CONFIG"), checks=False)
@@ -34,6 +36,10 @@ def envoy(binary: Path) -> Peer:
 
 def portcullis(binary: Path) -> Peer:
     return Peer("portcullis", "portcullis.yaml", (binary, "run", "-c", "CONFIG"))
+
+
+def portcullis_tls(binary: Path) -> Peer:
+    return Peer("portcullis, TLS", "portcullis-tls.yaml", portcullis(binary).command, tls=True)
 
 
 def command(peer: Peer, directory: Path, **values: object) -> list:

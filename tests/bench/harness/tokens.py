@@ -53,16 +53,24 @@ def sign_some(directory: Path, now: int, numbers: range) -> list[str]:
 class Tokens:
     """`one`, `many` (asked in turn) and `fresh` (asked once each) are different tokens of one key."""
 
-    def __init__(self, directory: Path, many: int, fresh: int) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.many_file, self.fresh_file = directory / "many.txt", directory / "fresh.txt"
         self.now = int(time.time())
-        if not self.still_good(many, fresh):
+        if not (directory / "private.pem").exists():
             self.make_key()
-            self.make_tokens(many, fresh)
         self.key = load_key(directory)
         self.one = sign(self.key, self.now, 0)
+
+    def make(self, many: int, fresh: int) -> None:
+        """The two files, unless they are there and good for a while."""
+        if not self.still_good(many, fresh):
+            self.make_tokens(many, fresh)
+
+    def users(self, count: int) -> list[str]:
+        """Tokens of so many users."""
+        return sign_some(self.directory, self.now, range(1, count + 1))
 
     def still_good(self, many: int, fresh: int) -> bool:
         made = self.directory / "made.json"
@@ -77,6 +85,7 @@ class Tokens:
         numbers = public.public_numbers()
         n, e = (encode(value.to_bytes((value.bit_length() + 7) // 8, "big")) for value in (numbers.n, numbers.e))
         jwk = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "bench", "n": n, "e": e}
+        (self.directory / "made.json").unlink(missing_ok=True)
         (self.directory / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
         (self.directory / "private.pem").write_bytes(
             key.private_bytes(

@@ -1,6 +1,7 @@
-"""A thousand event streams held open at once: an origin that holds them, and the clients at the other end."""
+"""Hundreds of event streams held open at once: an origin that holds them, and the clients at the other end."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -58,9 +59,9 @@ class Stream:
         return True
 
 
-async def open_stream(port: int, token: str) -> Stream:
+async def open_stream(port: int, token: str, tls: ssl.SSLContext | None = None) -> Stream:
     """Asks for the stream and waits for its first event."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     lines = ("GET /mcp HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: text/event-stream", f"Authorization: Bearer {token}")
     writer.write("\r\n".join((*lines, "", "")).encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
@@ -72,10 +73,10 @@ async def open_stream(port: int, token: str) -> Stream:
     return stream
 
 
-async def open_streams(port: int, token: str, count: int) -> list[Stream]:
-    """A hundred at a time, as no listener takes a thousand connections in one instant."""
+async def open_streams(port: int, tokens: list[str], tls: ssl.SSLContext | None = None) -> list[Stream]:
+    """One for each token. A hundred at a time, as no listener takes a thousand connections in one instant."""
     streams: list[Stream] = []
-    while len(streams) < count:
-        some = min(100, count - len(streams))
-        streams += await asyncio.gather(*(open_stream(port, token) for _ in range(some)))
+    while len(streams) < len(tokens):
+        some = tokens[len(streams) : len(streams) + 100]
+        streams += await asyncio.gather(*(open_stream(port, token, tls) for token in some))
     return streams
