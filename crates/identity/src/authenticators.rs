@@ -1,10 +1,12 @@
 //! Everybody who may vouch for a caller.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Auth, AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource, Start};
+use config::{
+    Auth, Authenticator, AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource, Start,
+};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -19,15 +21,36 @@ use crate::route::RouteAuthenticator;
 
 /// All authenticators of one configuration: their keys, the tasks that keep those fresh, and the memory of verified credentials.
 pub struct Authenticators {
-    providers: Vec<Arc<Provider>>,
-    /// Aborted on drop.
-    tasks: Vec<AbortHandle>,
-    pub(crate) cache: Credentials,
-    pub(crate) clock: Clock,
+    kept: Vec<Arc<Kept>>,
+    pub(crate) cache: Arc<Credentials>,
+    clock: Clock,
     /// Every claim beyond the usual that some route asks for; credentials keep their values in this order.
     extras: Arc<[ClaimPath]>,
-    /// The sets of authenticators that routes take; the place of a set is its realm in the cache.
-    realms: Mutex<Vec<Box<[usize]>>>,
+}
+
+/// One authenticator at work. A configuration that says the same of it shares it with the one before.
+struct Kept {
+    settings: Authenticator,
+    provider: Arc<Provider>,
+    /// Aborted when no configuration has it any more.
+    task: AbortHandle,
+}
+
+impl Kept {
+    /// A file is read again at once: what a new configuration is loaded for may be a change of that very file. A URL is not: how
+    /// often a provider is asked is no matter of how often the operator saves a file.
+    fn look_again(&self) {
+        match &self.settings.kind {
+            AuthenticatorKind::Jwks(_, KeySource::File(_)) => self.provider.keys.fetch_soon(),
+            AuthenticatorKind::Jwks(_, KeySource::Url(_)) | AuthenticatorKind::Oidc(_) => {}
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// An authenticator with `start: required` that could not be reached (S4-8).
@@ -67,29 +90,71 @@ impl Authenticators {
     ///
     /// Waits for those with `start: required`; if one of them cannot be reached, the program must not serve.
     pub async fn start(config: &Config, clock: Clock) -> Result<Arc<Self>, StartError> {
-        let extras = further_claims(config);
-        let mut this = Self {
-            providers: Vec::new(),
-            tasks: Vec::new(),
-            cache: Credentials::new(config.credential_cache),
-            clock,
-            extras: Arc::clone(&extras),
-            realms: Mutex::default(),
+        let cache = Arc::new(Credentials::new(config.credential_cache));
+        Self::build(config, clock, cache, further_claims(config), &[]).await
+    }
+
+    /// The same for another configuration, beside this one, which stays as it is.
+    ///
+    /// Authenticators of which both say the same are carried over with their keys: nothing is fetched for them, and what is
+    /// remembered of their credentials stays good. Of all others nothing is believed any more (SEC-12).
+    pub async fn restart(&self, config: &Config) -> Result<Arc<Self>, StartError> {
+        let wanted = further_claims(config);
+        let still = wanted.iter().all(|claim| self.extras.contains(claim));
+        // One claim fewer is no reason to begin anew: its values are kept and not looked at.
+        let (extras, known) = if still {
+            (Arc::clone(&self.extras), &*self.kept)
+        } else {
+            (wanted, &[][..])
         };
-        let mut firsts = Vec::new();
-        for (index, authenticator) in config.authenticators.iter().enumerate() {
-            let provider = Arc::new(Provider::new(index, authenticator, Arc::clone(&extras)));
-            firsts.push(this.spawn(&provider, &authenticator.kind));
-            this.providers.push(provider);
+        let cache = if self.cache.capacity() == config.credential_cache {
+            Arc::clone(&self.cache)
+        } else {
+            Arc::new(Credentials::new(config.credential_cache))
+        };
+        Self::build(config, Arc::clone(&self.clock), cache, extras, known).await
+    }
+
+    async fn build(
+        config: &Config,
+        clock: Clock,
+        cache: Arc<Credentials>,
+        extras: Arc<[ClaimPath]>,
+        known: &[Arc<Kept>],
+    ) -> Result<Arc<Self>, StartError> {
+        let mut kept = Vec::with_capacity(config.authenticators.len());
+        let mut begun = Vec::new();
+        for settings in &config.authenticators {
+            if let Some(known) = known.iter().find(|known| known.settings == *settings) {
+                known.look_again();
+                kept.push(Arc::clone(known));
+                continue;
+            }
+            let provider = Arc::new(Provider::new(settings, Arc::clone(&extras)));
+            let (task, first) = spawn(&provider, &settings.kind);
+            begun.push((Arc::clone(&provider), first));
+            kept.push(Arc::new(Kept {
+                settings: settings.clone(),
+                provider,
+                task,
+            }));
         }
-        for (provider, first) in this.providers.iter().zip(firsts) {
+        let this = Self {
+            kept,
+            cache,
+            clock,
+            extras,
+        };
+        let mut initialised = Vec::with_capacity(begun.len());
+        for (provider, first) in begun {
             match provider.jwt.start {
-                Start::Required => first_fetch(provider, first).await?,
+                Start::Required => first_fetch(&provider, first).await?,
                 Start::Lazy => {}
             }
+            initialised.push(provider);
         }
         this.tell_apart(config)?;
-        for provider in &this.providers {
+        for provider in initialised {
             tracing::info!(
                 authenticator = %provider.name,
                 method = provider.method,
@@ -101,6 +166,14 @@ impl Authenticators {
         Ok(Arc::new(this))
     }
 
+    fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.kept.iter().map(|kept| &kept.provider)
+    }
+
+    fn provider(&self, index: usize) -> Option<&Arc<Provider>> {
+        self.kept.get(index).map(|kept| &kept.provider)
+    }
+
     /// A token's issuer selects one authenticator of a route. Two that are spelled differently in the configuration may turn out
     /// to be the same provider, and then the second would never be asked.
     fn tell_apart(&self, config: &Config) -> Result<(), StartError> {
@@ -109,11 +182,8 @@ impl Authenticators {
                 continue;
             };
             let mut seen: Vec<&Provider> = Vec::new();
-            for provider in requirement
-                .accept
-                .iter()
-                .filter_map(|index| self.providers.get(*index))
-            {
+            let accepted = requirement.accept.iter();
+            for provider in accepted.filter_map(|index| self.provider(*index)) {
                 let issuer = provider.issuer();
                 if let Some(first) = seen.iter().find(|first| first.issuer() == issuer) {
                     return Err(StartError {
@@ -133,57 +203,21 @@ impl Authenticators {
         Ok(())
     }
 
-    fn spawn(&mut self, provider: &Arc<Provider>, kind: &AuthenticatorKind) -> First {
-        let channel = BackChannel::new(provider.jwt.ca.clone(), provider.jwt.proxy.clone());
-        match kind {
-            AuthenticatorKind::Oidc(_) => {
-                self.keep(provider, ByDiscovery::new(Arc::clone(provider), channel))
-            }
-            AuthenticatorKind::Jwks(_, KeySource::Url(url)) => {
-                self.keep(provider, ByUrl::new(url.clone(), channel))
-            }
-            AuthenticatorKind::Jwks(_, KeySource::File(path)) => {
-                self.keep(provider, ByFile::new(path.clone()))
-            }
-        }
-    }
-
-    fn keep(&mut self, provider: &Provider, source: impl Source) -> First {
-        let (told, first) = oneshot::channel();
-        let pace = Pace {
-            cache: provider.jwt.cache,
-            max_stale: provider.jwt.max_stale,
-        };
-        let task = keep(
-            provider.name.clone(),
-            Arc::clone(&provider.keys),
-            source,
-            pace,
-            told,
-        );
-        self.tasks.push(tokio::spawn(task).abort_handle());
-        first
-    }
-
     /// What one route takes: these authenticators (indices into the configuration's), for these audiences.
     ///
     /// An authenticator's own audiences count in the place of the route's. `own_resources` are the identifiers of the route
     /// itself: the default audiences, and the only ones compared ignoring one closing slash (SEC-10). `extra_claims` must be
     /// among those that the configuration's routes name.
     pub fn for_route(
-        self: &Arc<Self>,
+        &self,
         accept: &[usize],
         audiences: &[Box<str>],
         own_resources: &[Box<str>],
         extra_claims: &[ClaimPath],
     ) -> RouteAuthenticator {
-        // clients try issuers in the order in which the route names them; to the cache the order is all the same
-        let mut realm = accept.to_vec();
-        realm.sort_unstable();
-        realm.dedup();
         let accepted = accept
             .iter()
-            .filter_map(|index| self.providers.get(*index))
+            .filter_map(|index| self.provider(*index))
             .map(|provider| {
                 let own = &provider.jwt.audiences;
                 (
@@ -191,52 +225,61 @@ impl Authenticators {
                     Expected::new(own, audiences, own_resources),
                 )
             })
-            .collect();
+            .collect::<Box<[_]>>();
+        // clients try issuers in the order in which the route names them; to the cache the order is all the same
+        let mut realm: Vec<_> = accepted.iter().map(|(provider, _)| provider.id).collect();
+        realm.sort_unstable();
+        realm.dedup();
         let place = |claim: &ClaimPath| self.extras.iter().position(|known| known == claim);
         RouteAuthenticator {
-            all: Arc::clone(self),
+            cache: Arc::clone(&self.cache),
+            clock: Arc::clone(&self.clock),
             accepted,
-            realm: self.realm(&realm),
+            realm: self.cache.realm(&realm),
             extras: (!extra_claims.is_empty()).then(|| extra_claims.iter().map(place).collect()),
         }
     }
 
-    /// The number of a set of authenticators. There are no more sets than routes.
-    fn realm(&self, accept: &[usize]) -> u32 {
-        let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = realms.iter().position(|known| **known == *accept);
-        let place = place.unwrap_or_else(|| {
-            realms.push(accept.into());
-            realms.len() - 1
-        });
-        u32::try_from(place).expect("a configuration has fewer routes than there are u32")
-    }
-
     /// Whether every authenticator that is not lazy has keys.
     pub fn is_ready(&self) -> bool {
-        self.providers
-            .iter()
-            .all(|provider| match provider.jwt.start {
-                Start::Required => provider.keys.are_there(),
-                Start::Lazy => true,
-            })
+        self.providers().all(|provider| match provider.jwt.start {
+            Start::Required => provider.keys.are_there(),
+            Start::Lazy => true,
+        })
     }
 
     /// For each authenticator the age of its key set; `None` while it has none.
     pub fn key_ages(&self) -> Vec<(Box<str>, Option<Duration>)> {
-        self.providers
-            .iter()
+        self.providers()
             .map(|provider| (provider.name.clone(), provider.keys.age()))
             .collect()
     }
 }
 
-impl Drop for Authenticators {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+fn spawn(provider: &Arc<Provider>, kind: &AuthenticatorKind) -> (AbortHandle, First) {
+    let channel = BackChannel::new(provider.jwt.ca.clone(), provider.jwt.proxy.clone());
+    match kind {
+        AuthenticatorKind::Oidc(_) => {
+            begin(provider, ByDiscovery::new(Arc::clone(provider), channel))
+        }
+        AuthenticatorKind::Jwks(_, KeySource::Url(url)) => {
+            begin(provider, ByUrl::new(url.clone(), channel))
+        }
+        AuthenticatorKind::Jwks(_, KeySource::File(path)) => {
+            begin(provider, ByFile::new(path.clone()))
         }
     }
+}
+
+fn begin(provider: &Provider, source: impl Source) -> (AbortHandle, First) {
+    let (told, first) = oneshot::channel();
+    let pace = Pace {
+        cache: provider.jwt.cache,
+        max_stale: provider.jwt.max_stale,
+    };
+    let (name, keys) = (provider.name.clone(), Arc::clone(&provider.keys));
+    let task = tokio::spawn(keep(name, keys, source, pace, told));
+    (task.abort_handle(), first)
 }
 
 async fn first_fetch(provider: &Provider, first: First) -> Result<(), StartError> {
@@ -285,7 +328,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_fetched_for_authenticators_that_are_gone() {
         let world = World::new().await;
-        let keys = std::sync::Arc::downgrade(&world.all.providers[0].keys);
+        let keys = std::sync::Arc::downgrade(&world.all.kept[0].provider.keys);
         drop(world);
         // an aborted task is dropped when its turn comes
         tokio::task::yield_now().await;

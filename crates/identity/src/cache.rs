@@ -3,7 +3,7 @@
 //! Only verified credentials come in, so a stranger can neither fill it nor push anybody out. Each entry is judged anew at every
 //! use: its key must still be the provider's, and times and audience are compared with the moment and the route (SEC-12).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -31,8 +31,23 @@ impl Digest {
     }
 }
 
-/// Bounded by bytes. The settings of its authenticators are fixed for its life: a new configuration makes a new cache.
-pub(crate) struct Credentials(Cache<Digest, Arc<Credential>, foldhash::fast::RandomState>);
+/// Bounded by bytes. It outlives configurations: what an authenticator has verified is found only by routes that take this very one,
+/// with these settings, and one with other settings is another one (SEC-12).
+pub(crate) struct Credentials {
+    cache: Cache<Digest, Arc<Credential>, foldhash::fast::RandomState>,
+    capacity: u64,
+    realms: Mutex<Realms>,
+}
+
+/// The sets of authenticators that routes take, by their process-wide ids, and their numbers.
+#[derive(Default)]
+struct Realms {
+    known: Vec<(Box<[u64]>, u32)>,
+    next: u32,
+}
+
+/// More sets than configurations have routes. Of more, the oldest are forgotten, and with them what was remembered there.
+const MOST_REALMS: usize = 10_000;
 
 impl Credentials {
     /// Least recently used goes first: with a policy that counts use, a full cache of popular entries refuses newcomers, and
@@ -44,29 +59,53 @@ impl Credentials {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build_with_hasher(foldhash::fast::RandomState::default());
-        Self(cache)
+        Self {
+            cache,
+            capacity: bytes,
+            realms: Mutex::default(),
+        }
+    }
+
+    /// The bound in bytes.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// The number of a set of authenticators: the same for as long as any of them is configured.
+    pub(crate) fn realm(&self, ids: &[u64]) -> u32 {
+        let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, number)) = realms.known.iter().find(|(known, _)| **known == *ids) {
+            return *number;
+        }
+        if realms.known.len() >= MOST_REALMS {
+            realms.known.remove(0);
+        }
+        let number = realms.next;
+        realms.next = realms.next.wrapping_add(1);
+        realms.known.push((ids.into(), number));
+        number
     }
 
     /// The credential, if it was verified before by a key that its provider still publishes.
     pub(crate) fn find(&self, digest: &Digest) -> Option<Arc<Credential>> {
-        self.0
+        self.cache
             .get(digest)
             .filter(|credential| credential.key.is_live())
     }
 
     pub(crate) fn keep(&self, digest: Digest, credential: &Arc<Credential>) {
-        self.0.insert(digest, Arc::clone(credential));
+        self.cache.insert(digest, Arc::clone(credential));
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+        self.cache.run_pending_tasks();
+        self.cache.entry_count()
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.weighted_size()
+        self.cache.run_pending_tasks();
+        self.cache.weighted_size()
     }
 }

@@ -71,11 +71,6 @@ impl Caller {
         &self.credential.scopes
     }
 
-    /// Whether the provider still publishes the key that verified this caller: a withdrawn key ends even what may outlive its token.
-    pub fn key_is_published(&self) -> bool {
-        self.credential.key.is_live()
-    }
-
     /// When the credential ends, by its own words: without leeway.
     pub fn expires(&self) -> Timestamp {
         self.credential.expires

@@ -98,7 +98,7 @@ impl Credential {
 }
 
 impl Audience {
-    fn judge(&self, expected: &Expected) -> Result<(), Failure> {
+    pub(crate) fn judge(&self, expected: &Expected) -> Result<(), Failure> {
         let good = match self {
             Self::Aud(aud) => aud.iter().any(|one| expected.names(one)),
             Self::Client { client_id, aud } => {

@@ -117,6 +117,13 @@ impl Keys {
         }
     }
 
+    /// Asks for a fetch out of turn on the operator's behalf, without waiting for it.
+    pub(crate) fn fetch_soon(&self) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.tickets += 1;
+        self.bell.notify_one();
+    }
+
     fn tickets(&self) -> u64 {
         self.asked
             .lock()

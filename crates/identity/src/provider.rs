@@ -1,6 +1,7 @@
 //! One authenticator: what the configuration says about a provider, its issuer strings and its keys.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use config::{Authenticator, AuthenticatorKind, ClaimPath, Jwt};
@@ -16,7 +17,8 @@ use crate::values;
 
 /// A provider, as its tokens are judged.
 pub(crate) struct Provider {
-    pub(crate) index: usize,
+    /// Unlike that of any other provider of this process, whatever the configuration it is from.
+    pub(crate) id: u64,
     pub(crate) name: Box<str>,
     /// As in `X-Auth-Method`.
     pub(crate) method: &'static str,
@@ -66,11 +68,8 @@ enum Tried {
 }
 
 impl Provider {
-    pub(crate) fn new(
-        index: usize,
-        authenticator: &Authenticator,
-        extras: Arc<[ClaimPath]>,
-    ) -> Self {
+    pub(crate) fn new(authenticator: &Authenticator, extras: Arc<[ClaimPath]>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let (method, jwt, spelling) = match &authenticator.kind {
             AuthenticatorKind::Oidc(jwt) => ("oidc", jwt, OnceLock::new()),
             AuthenticatorKind::Jwks(jwt, _) => {
@@ -78,7 +77,7 @@ impl Provider {
             }
         };
         Self {
-            index,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: authenticator.name.clone(),
             method,
             jwt: jwt.clone(),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::authenticators::Authenticators;
 use crate::bearer;
-use crate::cache::Digest;
-use crate::caller::{Caller, Timestamp};
+use crate::cache::{Credentials, Digest};
+use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Expected};
 use crate::failure::{Failure, excerpt};
 use crate::jws::Jws;
@@ -16,7 +15,8 @@ use crate::provider::{Issuer, Provider, Selected};
 
 /// Answers, for one route, who is calling.
 pub struct RouteAuthenticator {
-    pub(crate) all: Arc<Authenticators>,
+    pub(crate) cache: Arc<Credentials>,
+    pub(crate) clock: Clock,
     /// Those that the route accepts, and the audiences that count there for each.
     pub(crate) accepted: Box<[(Arc<Provider>, Expected)]>,
     /// The number of the set of authenticators: credentials are remembered per set.
@@ -36,15 +36,15 @@ impl RouteAuthenticator {
             return Ok(None);
         };
         let digest = Digest::of(self.realm, token);
-        if let Some(credential) = self.all.cache.find(&digest) {
+        if let Some(credential) = self.cache.find(&digest) {
             self.judge(&credential, now)?;
             return Ok(Some(self.admit(credential)));
         }
         let credential = Arc::new(self.verify(token).await?);
         // a verification that waited for keys may end later than it began
-        self.judge(&credential, now.max((self.all.clock)()))?;
+        self.judge(&credential, now.max((self.clock)()))?;
         // not before it is good here: tokens meant for others must not fill the memory
-        self.all.cache.keep(digest, &credential);
+        self.cache.keep(digest, &credential);
         Ok(Some(self.admit(credential)))
     }
 
@@ -56,10 +56,15 @@ impl RouteAuthenticator {
             .collect()
     }
 
-    /// Whether the caller's credential would still be taken: for streams, which outlive the request that opened them (SEC-55).
-    pub fn still_good(&self, caller: &Caller, now: Timestamp) -> bool {
+    /// Whether the caller's credential would still be taken: for streams, which outlive the request that opened them, and the
+    /// configuration they were opened under (SEC-55). Without `now` its times do not count.
+    pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
         let credential = &caller.credential;
-        credential.key.is_live() && self.judge(credential, now).is_ok()
+        credential.key.is_live()
+            && self.expected(credential).is_some_and(|expected| {
+                credential.audience.judge(expected).is_ok()
+                    && now.is_none_or(|now| credential.in_time(now).is_ok())
+            })
     }
 
     fn admit(&self, credential: Arc<Credential>) -> Caller {
@@ -70,14 +75,18 @@ impl RouteAuthenticator {
     }
 
     fn judge(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
-        let accepted = self
-            .accepted
-            .iter()
-            .find(|(provider, _)| provider.index == credential.provider.index);
-        match accepted {
-            Some((_, expected)) => credential.judge(expected, now),
+        match self.expected(credential) {
+            Some(expected) => credential.judge(expected, now),
             None => Err(self.mismatch(excerpt(&credential.issuer))),
         }
+    }
+
+    /// The audiences that count here for whoever verified a credential; `None` if the route does not take that one.
+    fn expected(&self, credential: &Credential) -> Option<&Expected> {
+        let verified = |provider: &Provider| provider.id == credential.provider.id;
+        let mut accepted = self.accepted.iter();
+        let (_, expected) = accepted.find(|(provider, _)| verified(provider))?;
+        Some(expected)
     }
 
     async fn verify(&self, token: &str) -> Result<Credential, Failure> {

@@ -10,6 +10,7 @@ mod log;
 mod people;
 mod providers;
 mod remembering;
+mod restarting;
 mod shapes;
 mod starting;
 mod times;
