@@ -21,7 +21,7 @@ pub(crate) async fn handle(
     peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Recorded> {
-    let mut record = Record::open(Arc::clone(&plan), &peer, &request);
+    let mut record = Record::open(&plan, &peer, &request);
     let answer = match walk(&plan, &peer, request, &mut record).await {
         Ok(answer) => answer,
         Err(stop) => record.answer(stop),
@@ -35,7 +35,7 @@ async fn walk(
     plan: &Plan,
     peer: &Peer,
     request: Request<Incoming>,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Response<Body>, Stop> {
     let arrival = record.arrival(trust::arrival(&plan.trust, peer, request)?); // 400, 403, 421: who is really there, asking whom
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
@@ -49,16 +49,12 @@ async fn walk(
     let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
     let outbound = inject::outbound(&site, plan, granted, arrival, record.id())?; // 400, 403, 413: strips the caller's proof, adds ours
     let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
-    Ok(stream::tend(plan, &site, record.proven(), answer)) // keepalive, and an end when the token ends
+    Ok(stream::tend(plan, &site, &record.asked(), answer)) // keepalive, and an end when the caller may listen no longer
 }
 
 /// One request on the listener that only shows the way to https.
-pub(crate) fn redirect(
-    plan: &Arc<Plan>,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> Response<Recorded> {
-    let mut record = Record::open(Arc::clone(plan), peer, &request);
+pub(crate) fn redirect(plan: &Plan, peer: &Peer, request: Request<Incoming>) -> Response<Recorded> {
+    let mut record = Record::open(plan, peer, &request);
     let (head, _unread) = request.into_parts();
     let answer = match redirect::answer(plan, &head) {
         Ok(answer) => answer,

@@ -1,7 +1,7 @@
 //! What lives as long as the process: counters, references, the end of the gateway, the plan in use. A reload carries all of it over.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use identity::Clock;
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Set once the first plan is there. Weak: the plan in use holds this struct.
+    plans: OnceLock<Weak<PlanCell>>,
 }
 
 impl Shared {
@@ -33,7 +35,13 @@ impl Shared {
             drain: Drain::new(),
             bound,
             tls,
+            plans: OnceLock::new(),
         }
+    }
+
+    /// The plan in use now, for what outlives the plan of its request; `None` when the gateway is gone.
+    pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
+        Some(self.plans.get()?.upgrade()?.load())
     }
 }
 
@@ -43,7 +51,10 @@ pub(crate) struct PlanCell(ArcSwap<Plan>);
 impl PlanCell {
     /// With the first plan.
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
-        Arc::new(Self(ArcSwap::from_pointee(plan)))
+        let shared = Arc::clone(&plan.shared);
+        let cell = Arc::new(Self(ArcSwap::from_pointee(plan)));
+        let _first = shared.plans.set(Arc::downgrade(&cell)); // there is one cell for each `Shared`
+        cell
     }
 
     pub(crate) fn load(&self) -> Arc<Plan> {

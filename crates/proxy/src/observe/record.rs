@@ -13,7 +13,6 @@ use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use identity::Caller;
 
 use crate::body::Body;
 use crate::observe::metrics::Outcome;
@@ -24,6 +23,7 @@ use crate::stage::forward::Waited;
 use crate::stage::identify::Identified;
 use crate::stage::inject::X_REQUEST_ID;
 use crate::stage::route::Target;
+use crate::stage::stream::Asked;
 use crate::stage::trust::Arrival;
 use crate::stop::Stop;
 
@@ -32,11 +32,14 @@ pub(crate) use closing::Recorded;
 pub(crate) use ids::RequestIds;
 
 /// What is known of a request so far.
-pub(crate) struct Record {
+pub(crate) struct Record<'p> {
+    /// Let go with the head of the answer: a stream of hours must not hold the plan that it began with.
+    plan: &'p Plan,
     cors: Cors,
     waited: Waited,
     /// Name and path in the caller's spelling, for the challenge.
     name: usize,
+    authority: Option<Arc<str>>,
     has_body: bool,
     /// Whether the caller came by https, as far as it is known.
     secure: bool,
@@ -44,11 +47,11 @@ pub(crate) struct Record {
     closing: Closing,
 }
 
-impl Record {
-    pub(crate) fn open(plan: Arc<Plan>, peer: &Peer, request: &Request<Incoming>) -> Self {
+impl<'p> Record<'p> {
+    pub(crate) fn open(plan: &'p Plan, peer: &Peer, request: &Request<Incoming>) -> Self {
         let id = plan.shared.request_ids.next();
         let closing = Closing {
-            plan,
+            shared: Arc::clone(&plan.shared),
             started: Instant::now(),
             id,
             method: request.method().clone(),
@@ -65,9 +68,11 @@ impl Record {
             done: false,
         };
         Self {
+            plan,
             cors: Cors::default(),
             waited: Waited::default(),
             name: usize::MAX,
+            authority: None,
             has_body: !request.body().is_end_stream(),
             secure: peer.session.is_some(),
             version: request.version(),
@@ -82,6 +87,7 @@ impl Record {
 
     pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
         self.name = arrival.name;
+        self.authority = Some(Arc::clone(&arrival.authority));
         self.secure = arrival.secure;
         self.closing.client = Some(arrival.client);
         self.closing.session.clone_from(&arrival.session);
@@ -111,9 +117,13 @@ impl Record {
         identified
     }
 
-    /// The caller, once it is proven.
-    pub(crate) fn proven(&self) -> Option<&Caller> {
-        self.closing.caller.as_ref()
+    /// What an answer that lasts is judged by.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            caller: self.closing.caller.as_ref(),
+            authority: self.authority.as_ref(),
+            path: &self.closing.path,
+        }
     }
 
     /// Where the wait for the upstream is noted.
@@ -132,6 +142,7 @@ impl Record {
     /// Completes the head of the answer and hands the rest of the record to its body.
     pub(crate) fn close(self, mut answer: Response<Body>) -> Response<Recorded> {
         let Self {
+            plan,
             cors,
             waited,
             secure,
@@ -141,7 +152,7 @@ impl Record {
         let headers = answer.headers_mut();
         cors.apply(headers);
         headers.insert(X_REQUEST_ID, closing.id.clone());
-        if let Some(hsts) = closing.plan.hsts.clone().filter(|_| secure) {
+        if let Some(hsts) = plan.hsts.clone().filter(|_| secure) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
         }
         closing.status = answer.status().as_u16();

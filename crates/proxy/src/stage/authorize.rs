@@ -1,6 +1,6 @@
 //! Whether this caller may do this. Never looks at a header: what is known of the caller is in what `identify` made.
 
-use identity::Caller;
+use identity::{Caller, Timestamp};
 use oauth::Scopes;
 
 use crate::plan::Site;
@@ -43,5 +43,17 @@ pub(crate) fn grant(site: &Site, identified: Identified) -> Result<Granted, Refu
             held: caller.scopes().to_string(),
             needed: needed.to_string(),
         }),
+    }
+}
+
+/// Whether somebody who was let in may go on listening: what [`grant`] and `identify` ask, of a caller whose token is gone (SEC-55).
+pub(crate) fn still(site: &Site, caller: Option<&Caller>, now: Timestamp) -> bool {
+    match (&site.policy, caller, &site.authentication) {
+        (Policy::Anonymous, _, _) => true,
+        (Policy::Scopes(needed), Some(caller), Some(authentication)) => {
+            let now = Some(now).filter(|_| site.streams.end_at_expiry);
+            needed.is_subset(caller.scopes()) && authentication.still_good(caller, now)
+        }
+        (Policy::Scopes(_), None, _) | (Policy::Scopes(_), _, None) => false,
     }
 }

@@ -117,6 +117,15 @@ pub(crate) fn find(plan: &Plan, arrival: &Arrival) -> Result<Target, Refusal> {
         .ok_or(Refusal::NoRoute)
 }
 
+/// Where a request that was taken once would lead now: the plan may be another one.
+pub(crate) fn again(plan: &Plan, authority: &str, path: &str) -> Option<Arc<Site>> {
+    plan.trust.names.find(authority)?;
+    match plan.table.find(path, authority) {
+        Ok(Some(Target::Site(site))) => Some(site),
+        Ok(Some(Target::Own(_)) | None) | Err(_) => None,
+    }
+}
+
 /// Whether a path may have another spelling than this.
 fn is_dressed(path: &str) -> bool {
     path.bytes().any(|byte| matches!(byte, b'%' | b';'))

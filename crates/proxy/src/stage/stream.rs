@@ -14,7 +14,7 @@ use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::Frame;
 use hyper::body::Incoming;
-use identity::{Caller, Clock};
+use identity::Caller;
 use mcp::sse::{Boundary, KEEPALIVE};
 use tokio::time::{Instant, Sleep};
 
@@ -22,16 +22,26 @@ use crate::body::{Body, BodyError, poll_data};
 use crate::observe::metrics::OpenStream;
 use crate::plan::{Plan, Site};
 use crate::server::shutdown::Ending;
+use crate::shared::Shared;
 use crate::stage::forward::{Kind, media_type};
+use crate::stage::{authorize, route};
 
 /// How often a stream's caller is judged again (SEC-55 allows 5 s).
 const JUDGE_EVERY: Duration = Duration::from_secs(4);
+
+/// Who asked, and for what: judged again while an answer lasts.
+pub(crate) struct Asked<'r> {
+    /// `None` on routes that ask nobody.
+    pub(crate) caller: Option<&'r Caller>,
+    pub(crate) authority: Option<&'r Arc<str>>,
+    pub(crate) path: &'r str,
+}
 
 /// Wraps an event stream; every other answer passes untouched.
 pub(crate) fn tend(
     plan: &Plan,
     site: &Arc<Site>,
-    caller: Option<&Caller>,
+    asked: &Asked<'_>,
     answer: Response<Body>,
 ) -> Response<Body> {
     if media_type(answer.headers()) != Kind::EventStream {
@@ -49,10 +59,12 @@ pub(crate) fn tend(
         boundary: Boundary::new(),
         keepalive: plan.sse_keepalive.filter(|_| !opaque),
         last: now,
-        ends: now + site.streams.max_age,
-        caller: caller.cloned(),
+        opened: now,
+        caller: asked.caller.cloned(),
+        authority: asked.authority.cloned(),
+        path: asked.path.into(),
         site: Arc::clone(site),
-        clock: Arc::clone(&plan.shared.clock),
+        shared: Arc::clone(&plan.shared),
         judged: now,
         timer: Box::pin(tokio::time::sleep_until(now)),
         ending: plan.shared.drain.ending(),
@@ -68,11 +80,13 @@ pub(crate) struct Tended {
     keepalive: Option<Duration>,
     /// When something was last passed on.
     last: Instant,
-    ends: Instant,
-    /// Judged again while the stream lasts; `None` on routes that ask nobody.
+    opened: Instant,
     caller: Option<Caller>,
+    authority: Option<Arc<str>>,
+    path: Box<str>,
+    /// As of the plan by which the stream was judged last: it does not hold the whole plan of its request.
     site: Arc<Site>,
-    clock: Clock,
+    shared: Arc<Shared>,
     judged: Instant,
     timer: Pin<Box<Sleep>>,
     ending: Ending,
@@ -89,7 +103,7 @@ impl Tended {
         }
         let now = Instant::now();
         // Looked at before the data: a stream that is never silent has to end too.
-        if now >= self.ends || !self.may_listen(now) {
+        if now >= self.ends() || !self.may_listen(now) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = poll_data(&mut self.incoming, cx) {
@@ -104,7 +118,7 @@ impl Tended {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= self.ends || !self.may_listen(now) {
+            if now >= self.ends() || !self.may_listen(now) {
                 return Poll::Ready(None);
             }
             let silent = self.keepalive.is_some_and(|every| now >= self.last + every);
@@ -119,29 +133,34 @@ impl Tended {
         }
     }
 
+    fn ends(&self) -> Instant {
+        self.opened + self.site.streams.max_age
+    }
+
+    /// Asks the plan in use now, whichever it is: is the route still there, and would its caller still be let in?
     fn may_listen(&mut self, now: Instant) -> bool {
-        let (Some(caller), Some(authentication)) = (&self.caller, &self.site.authentication) else {
-            return true;
-        };
         if now < self.judged + JUDGE_EVERY {
             return true;
         }
         self.judged = now;
-        if self.site.streams.end_at_expiry {
-            authentication.still_good(caller, (self.clock)())
-        } else {
-            caller.key_is_published()
-        }
+        let Some(plan) = self.shared.plan() else {
+            return false;
+        };
+        let authority = self.authority.as_deref().unwrap_or_default();
+        let Some(site) = route::again(&plan, authority, &self.path) else {
+            return false;
+        };
+        self.site = site;
+        authorize::still(&self.site, self.caller.as_ref(), plan.now())
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.
     fn next(&self, now: Instant) -> Instant {
         let comment = self.keepalive.map(|every| self.last + every);
-        let judgement = self.caller.as_ref().map(|_| self.judged + JUDGE_EVERY);
-        [comment, judgement]
+        let judgement = self.judged + JUDGE_EVERY;
+        comment
             .into_iter()
-            .flatten()
-            .fold(self.ends, Instant::min)
+            .fold(self.ends().min(judgement), Instant::min)
             .max(now + Duration::from_millis(1))
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Arrival {
     /// Which of our names was asked for.
     pub(crate) name: usize,
     /// How it was spelled.
-    pub(crate) authority: Box<str>,
+    pub(crate) authority: Arc<str>,
     pub(crate) secure: bool,
     /// Of a connection with TLS: knows the verified client certificate.
     pub(crate) session: Option<Arc<Session>>,

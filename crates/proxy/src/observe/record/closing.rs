@@ -15,15 +15,16 @@ use identity::Caller;
 
 use crate::body::{Body, BodyError};
 use crate::observe::metrics::Outcome;
-use crate::plan::{Plan, Site};
+use crate::plan::Site;
 use crate::server::tls::Session;
+use crate::shared::Shared;
 
 /// Characters of a caller's text in a log line.
 const LONGEST_SHOWN: usize = 256;
 
 /// The part that outlives the head of the answer.
 pub(super) struct Closing {
-    pub(super) plan: Arc<Plan>,
+    pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
     pub(super) id: HeaderValue,
     pub(super) method: Method,
@@ -63,7 +64,6 @@ impl Closing {
                 site.metrics.allowed.inc();
             }
             _ => self
-                .plan
                 .shared
                 .metrics
                 .request(self.route(), self.outcome, self.reason),

@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::observe::metrics::Outcome;
 use crate::stop::{Challenge, Public, Refusal};
 
-impl Record {
+impl Record<'_> {
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
         let public = refusal.public();
         let closing = &mut self.closing;
@@ -25,10 +25,10 @@ impl Record {
         closing.reason = public.reason;
         let route = closing.route().to_owned();
         if let Some(kind) = refusal.upstream_kind() {
-            closing.plan.shared.metrics.upstream_error(&route, kind);
+            closing.shared.metrics.upstream_error(&route, kind);
         }
         if let Refusal::Unproven(_) = refusal {
-            closing.plan.shared.metrics.unproven(public.reason);
+            closing.shared.metrics.unproven(public.reason);
         }
         let reference = closing.id.to_str().unwrap_or_default();
         macro_rules! tell {
