@@ -31,6 +31,7 @@ mod logs;
 mod methods;
 mod protected_resource;
 mod providers;
+mod proxy_protocol;
 mod setting;
 mod shutdown;
 mod sidecar;

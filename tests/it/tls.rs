@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use rustls::HandshakeKind;
 use testbed::Gateway;
 use testbed::client::h2;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::https::{
     Authority, EXPIRED, GOOD, How, TLS12, TLS13, call, connect, send, shown, world,
@@ -336,4 +338,43 @@ async fn a_chain_is_sent_as_a_whole() {
     let stream = stream.await;
     assert_eq!(stream.get_ref().1.peer_certificates().unwrap().len(), 2);
     assert!(!shown(&stream).is_empty());
+}
+
+#[tokio::test]
+async fn tm_11_handshakes_over_the_cap_wait_for_a_place_and_silence_takes_none() {
+    let authority = Authority::new();
+    authority.write("main", &["localhost"], GOOD);
+    let server = format!(
+        "limits: {{ handshakes: 1 }}, {}",
+        authority.keys("main", "")
+    );
+    let world = world(&server, &[MCP]).await;
+    let silent = TcpStream::connect(world.gateway.address()).await.unwrap();
+    send(
+        authority.open(&world, "localhost").await,
+        &call(&world, "localhost"),
+    )
+    .await
+    .is(200);
+    let mut begun = TcpStream::connect(world.gateway.address()).await.unwrap();
+    begun.write_all(&[22, 3, 1, 1, 0]).await.unwrap(); // a record that does not go on
+    // it has its place when the one after it has to wait
+    let waits = async {
+        loop {
+            let open = authority.open(&world, "localhost");
+            if tokio::time::timeout(Duration::from_millis(300), open)
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waits)
+        .await
+        .unwrap();
+    let next = authority.open(&world, "localhost");
+    let (next, ()) = tokio::join!(next, async { drop(begun) });
+    send(next, &call(&world, "localhost")).await.is(200);
+    drop(silent);
 }

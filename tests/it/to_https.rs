@@ -51,7 +51,7 @@ async fn r6797_hsts_is_on_every_answer_over_https_and_on_no_other() {
 }
 
 /// The listener for plain HTTP.
-async fn plain(world: &World) -> Client {
+pub(crate) async fn plain(world: &World) -> Client {
     let line = world.gateway.wait_for_log("redirecting to https").await;
     let entry: Value = serde_json::from_str(&line).unwrap();
     let address = entry.get("address").or(entry["fields"].get("address"));

@@ -222,9 +222,11 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             public_url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
             cors: Cors::Origins(Vec::new()),
             limits: Limits {
                 connections: 1,
+                handshakes: 1,
                 header_bytes: 1,
                 body_bytes: 1,
                 streams_per_connection: 1,

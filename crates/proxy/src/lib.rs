@@ -26,7 +26,7 @@ use plan::Plan;
 use server::shutdown::Drain;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
-use server::{Allowance, Peer, accept};
+use server::{Peer, Terms, accept};
 use shared::{PlanCell, Shared};
 
 /// After the drain deadline, event streams get this long to send their end.
@@ -84,7 +84,10 @@ impl Gateway {
             .server
             .tls
             .as_ref()
-            .map(|settings| Tls::load(settings, Arc::clone(&clock)).map(Arc::new))
+            .map(|settings| {
+                let handshakes = config.server.limits.handshakes;
+                Tls::load(settings, handshakes, Arc::clone(&clock)).map(Arc::new)
+            })
             .transpose()?;
         let authenticators = Authenticators::start(&config, Arc::clone(&clock)).await?;
         let mut listeners = Vec::with_capacity(config.server.listen.len());
@@ -137,7 +140,10 @@ impl Gateway {
         let shared = Arc::clone(&plans.load().shared);
         let (drain, tls) = (shared.drain.clone(), shared.tls.clone());
         let slots = Arc::new(Semaphore::new(config.server.limits.connections));
-        let allowance = Allowance::of(&config.server);
+        let terms = {
+            let plans = Arc::clone(&plans);
+            move || Arc::clone(&plans.load().terms)
+        };
         let mut public = tokio::task::JoinSet::new();
         for listener in listeners {
             let plans = Arc::clone(&plans);
@@ -146,7 +152,7 @@ impl Gateway {
                 listener,
                 tls.clone(),
                 Arc::clone(&slots),
-                allowance,
+                terms.clone(),
                 drain.clone(),
                 handle,
             ));
@@ -160,11 +166,12 @@ impl Gateway {
                 listener,
                 None,
                 Arc::clone(&slots),
-                allowance,
+                terms.clone(),
                 drain.clone(),
                 handle,
             ));
         }
+        let small = Terms::small();
         // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
         let answer =
             move |_, request| std::future::ready(endpoint::admin::answer(&plans.load(), &request));
@@ -172,7 +179,7 @@ impl Gateway {
             admin,
             None,
             Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
-            Allowance::small(),
+            move || Arc::clone(&small),
             Drain::new(),
             answer,
         ));

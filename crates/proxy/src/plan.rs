@@ -14,6 +14,7 @@ use http::HeaderValue;
 use identity::{Authenticators, Timestamp};
 
 use crate::PlanError;
+use crate::server::Terms;
 use crate::shared::Shared;
 use crate::stage::cors::Origins;
 use crate::stage::forward::Exchange;
@@ -34,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) authenticators: Arc<Authenticators>,
     /// `Strict-Transport-Security`, for answers over https (R6797).
     pub(crate) hsts: Option<HeaderValue>,
+    /// Of the public listeners; a connection keeps those it was accepted under.
+    pub(crate) terms: Arc<Terms>,
     /// What every plan of this process has in common.
     pub(crate) shared: Arc<Shared>,
 }
@@ -99,6 +102,7 @@ impl Plan {
             sse_keepalive: config.server.sse_keepalive,
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
+            terms: Terms::of(&config.server),
             shared,
         })
     }

@@ -3,15 +3,20 @@
 pub(crate) mod accept;
 mod connection;
 mod deadline;
+mod proxy_protocol;
 pub(crate) mod shutdown;
 mod socket;
 pub(crate) mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+
+use crate::stage::trust::is_trusted;
 
 /// Who is at the other end of a connection; made once per connection.
 #[derive(Clone)]
@@ -19,13 +24,69 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The address alone, as `X-Forwarded-For` shows it.
     pub(crate) header: HeaderValue,
-    /// Whether the connection came in on a loopback address of ours.
+    /// Whether nobody else can have read along: the connection came in on a loopback address of ours, and not for somebody elsewhere.
     pub(crate) local: bool,
     /// What the TLS handshake settled; `None` for plain HTTP.
     pub(crate) session: Option<Arc<tls::Session>>,
 }
 
-/// What a listener grants its connections.
+impl Peer {
+    /// The other end of this connection. `None` if it is gone already.
+    fn of(tcp: &TcpStream, address: SocketAddr) -> Option<Self> {
+        Some(Self {
+            address,
+            header: header(address.ip())?,
+            local: tcp.local_addr().ok()?.ip().to_canonical().is_loopback(),
+            session: None,
+        })
+    }
+
+    /// The same connection, opened by a proxy for this client. How the bytes reached the proxy nobody knows, so a client from
+    /// elsewhere is not local, however near the proxy is (SEC-38).
+    fn announced(&self, client: SocketAddr) -> Option<Self> {
+        Some(Self {
+            address: client,
+            header: header(client.ip())?,
+            local: self.local && client.ip().to_canonical().is_loopback(),
+            session: self.session.clone(),
+        })
+    }
+}
+
+fn header(address: IpAddr) -> Option<HeaderValue> {
+    HeaderValue::try_from(address.to_canonical().to_string()).ok()
+}
+
+/// What a listener asks of its connections, and what it grants them.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Peers that begin with a PROXY protocol header.
+    announcers: Vec<IpNet>,
+    allowance: Allowance,
+}
+
+impl Terms {
+    pub(crate) fn of(server: &config::Server) -> Arc<Self> {
+        Arc::new(Self {
+            announcers: server.proxy_protocol.clone(),
+            allowance: Allowance::of(server),
+        })
+    }
+
+    /// For the admin listener.
+    pub(crate) fn small() -> Arc<Self> {
+        Arc::new(Self {
+            announcers: Vec::new(),
+            allowance: Allowance::small(),
+        })
+    }
+
+    fn is_announcer(&self, peer: &Peer) -> bool {
+        is_trusted(&self.announcers, peer.address.ip())
+    }
+}
+
+/// What connections may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
     pub(crate) request_head: Duration,
@@ -37,7 +98,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    pub(crate) fn of(server: &config::Server) -> Self {
+    fn of(server: &config::Server) -> Self {
         Self {
             request_head: server.timeouts.request_head,
             idle: server.timeouts.idle,
@@ -48,7 +109,7 @@ impl Allowance {
     }
 
     /// For the admin listener: a probe is small and quick.
-    pub(crate) fn small() -> Self {
+    fn small() -> Self {
         let seconds = Duration::from_secs;
         Self {
             request_head: seconds(5),

@@ -113,6 +113,9 @@ pub(super) fn check(
             .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
             .items,
         trusted_proxies: proxies.items,
+        proxy_protocol: notes
+            .list(&place.key("proxy_protocol"), raw.proxy_protocol.as_ref())
+            .items,
         cors: cors(&place.key("cors"), raw.cors, notes),
         limits: limits(&place.key("limits"), raw.limits, notes),
         timeouts: timeouts(&place.key("timeouts"), raw.timeouts, notes),
@@ -200,6 +203,12 @@ fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> 
         10_000,
         1..=1_000_000,
     );
+    let handshakes = notes.count(
+        &place.key("handshakes"),
+        raw.handshakes.as_ref(),
+        1000,
+        1..=1_000_000,
+    );
     // The HTTP parser reads heads into a buffer of at least 8 KiB, so a smaller bound would not hold.
     let header_bytes = notes.size(
         &place.key("header_bytes"),
@@ -209,6 +218,7 @@ fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> 
     );
     Limits {
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        handshakes: usize::try_from(handshakes).unwrap_or(usize::MAX),
         header_bytes: usize::try_from(header_bytes).unwrap_or(usize::MAX),
         body_bytes: notes.size(
             &place.key("body_bytes"),

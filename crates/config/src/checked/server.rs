@@ -25,6 +25,8 @@ pub struct Server {
     pub allowed_hosts: Vec<HostPattern>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Peers that say by the PROXY protocol whose connection it is.
+    pub proxy_protocol: Vec<IpNet>,
     pub cors: Cors,
     pub limits: Limits,
     pub timeouts: Timeouts,
@@ -92,6 +94,8 @@ pub enum Cors {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     pub connections: usize,
+    /// TLS handshakes at a time.
+    pub handshakes: usize,
     /// Bytes of one request head.
     pub header_bytes: usize,
     /// Bytes of one request body.

@@ -32,6 +32,9 @@ pub(crate) struct Server {
     pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
     /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
     pub(crate) trusted_proxies: Option<List<Text<IpNet>>>,
+    /// Networks whose connections begin with a PROXY protocol header, version 1 or 2; the address in it takes the place of the peer's.
+    /// Without the header they are closed, and with it those of all others.
+    pub(crate) proxy_protocol: Option<List<Text<IpNet>>>,
     /// Which web pages may call routes.
     pub(crate) cors: Option<Block<Cors>>,
     /// Bounds on what one client may ask for.
@@ -96,6 +99,8 @@ pub(crate) struct Cors {
 pub(crate) struct Limits {
     /// Connections at a time. Default 10000.
     pub(crate) connections: Option<Text<Count>>,
+    /// TLS handshakes at a time; more wait, within `timeouts.request_head`. Default 1000.
+    pub(crate) handshakes: Option<Text<Count>>,
     /// Size of one request head. Default 64KiB.
     pub(crate) header_bytes: Option<Text<Size>>,
     /// Size of one request body. Default 4MiB.

@@ -31,6 +31,10 @@ pub(super) fn server(server: &Server) -> Value {
             "trusted_proxies",
             list(server.trusted_proxies.iter().map(shown)),
         ),
+        (
+            "proxy_protocol",
+            list(server.proxy_protocol.iter().map(shown)),
+        ),
         ("cors", block([("allowed_origins", cors)])),
         ("limits", limits(&server.limits)),
         ("timeouts", timeouts(&server.timeouts)),
@@ -78,6 +82,7 @@ fn hsts(hsts: &Hsts) -> Value {
 fn limits(limits: &Limits) -> Value {
     block([
         ("connections", shown(limits.connections)),
+        ("handshakes", shown(limits.handshakes)),
         (
             "header_bytes",
             size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)),

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::server::shutdown::Drain;
 use crate::server::tls::Tls;
-use crate::server::{Allowance, Peer, connection};
+use crate::server::{Peer, Terms, connection};
 
 /// How many handshakes may wait in the kernel.
 const BACKLOG: i32 = 1024;
@@ -39,7 +39,7 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Accepts until draining begins, then waits until the last connection has ended. Dropping the future ends them all.
 ///
-/// With `tls` every connection begins with a handshake.
+/// With `tls` every connection begins with a handshake. `terms` are asked for anew with each connection.
 ///
 /// `slots` bounds the connections of all listeners that share it: without a free slot one connection of each listener waits here,
 /// unread, and the others in the kernel's queue. A listener takes a slot only for somebody who is there: two listeners must not share
@@ -48,7 +48,7 @@ pub(crate) async fn run<H, F, B>(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     slots: Arc<Semaphore>,
-    allowance: Allowance,
+    terms: impl Fn() -> Arc<Terms>,
     drain: Drain,
     handle: H,
 ) where
@@ -82,28 +82,17 @@ pub(crate) async fn run<H, F, B>(
                 continue;
             }
         };
-        let Some(peer) = peer(&tcp, address) else {
+        let nodelay = tcp.set_nodelay(true); // events and heads are small, and late if they wait for company
+        let Some(peer) = nodelay.ok().and_then(|()| Peer::of(&tcp, address)) else {
             continue;
         };
-        let handle = handle.clone();
+        let (terms, handle) = (terms(), handle.clone());
         let (tls, drain) = (tls.clone(), drain.clone());
         connections.spawn(async move {
             let _slot = slot;
-            connection::serve(tcp, tls, peer, allowance, drain, handle).await;
+            connection::serve(tcp, tls, peer, terms, drain, handle).await;
         });
     }
     drop((listener, waiting)); // from here on the kernel refuses
     while connections.join_next().await.is_some() {}
-}
-
-fn peer(tcp: &TcpStream, address: SocketAddr) -> Option<Peer> {
-    tcp.set_nodelay(true).ok()?; // events and heads are small, and late if they wait for company
-    let header = HeaderValue::try_from(address.ip().to_canonical().to_string()).ok()?;
-    let local = tcp.local_addr().ok()?.ip().to_canonical().is_loopback();
-    Some(Peer {
-        address,
-        header,
-        local,
-        session: None,
-    })
 }

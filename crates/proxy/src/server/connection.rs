@@ -1,6 +1,7 @@
 //! One connection: which HTTP it speaks, its requests, its deadlines, its end.
 
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,10 +18,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::server::deadline::{Activity, Exchange, Watch};
+use crate::server::proxy_protocol::{self, Source};
 use crate::server::shutdown::Drain;
 use crate::server::socket::{Protocol, Socket};
 use crate::server::tls::Tls;
-use crate::server::{Allowance, Peer};
+use crate::server::{Peer, Terms};
 
 /// Dead h2 peers are found by pings; event streams may be silent for hours.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -32,10 +34,10 @@ const PENDING_RESETS: usize = 64;
 
 /// Serves one connection to its end. `handle` answers each request and never fails.
 pub(super) async fn serve<H, F, B>(
-    tcp: TcpStream,
+    mut tcp: TcpStream,
     tls: Option<Arc<Tls>>,
     mut peer: Peer,
-    allowance: Allowance,
+    terms: Arc<Terms>,
     drain: Drain,
     handle: H,
 ) where
@@ -46,10 +48,18 @@ pub(super) async fn serve<H, F, B>(
 {
     let activity = Activity::new();
     let mut draining = pin!(drain.begun());
-    let opened = timeout(
-        allowance.request_head,
-        Socket::open(tcp, tls, Arc::clone(&activity)),
-    );
+    let allowance = terms.allowance;
+    let opened = timeout(allowance.request_head, async {
+        if terms.is_announcer(&peer) {
+            // Boxed: most connections have no such header, and need no room for it.
+            let source = Box::pin(proxy_protocol::read(&mut tcp)).await?;
+            if let Source::Client(client) = source {
+                tracing::debug!(proxy = %peer.address, %client, "connection announced");
+                peer = peer.announced(client).ok_or(ErrorKind::InvalidData)?;
+            }
+        }
+        Socket::open(tcp, tls, Arc::clone(&activity)).await
+    });
     let opened = tokio::select! {
         biased;
         opened = opened => opened,
@@ -61,7 +71,10 @@ pub(super) async fn serve<H, F, B>(
             tracing::debug!(client = %peer.address, cause = %error, "connection ended before a request");
             return;
         }
-        Err(_) => return, // no handshake or no first byte in time
+        Err(_) => {
+            tracing::debug!(client = %peer.address, cause = "too slow", "connection ended before a request");
+            return; // no header, no handshake or no first byte in time
+        }
     };
     peer.session = session.map(Arc::new);
     let noted = Arc::clone(&activity);

@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -58,6 +59,8 @@ pub(crate) struct Tls {
     clock: Clock,
     current: ArcSwap<Loaded>,
     hasher: RandomState,
+    /// Places for handshakes.
+    handshakes: Semaphore,
     /// A mark of the files that were loaded first.
     loaded_at_start: u64,
 }
@@ -80,7 +83,13 @@ struct Files {
 
 impl Tls {
     /// Reads and checks everything. The files are small and read before anything is served.
-    pub(crate) fn load(settings: &config::Tls, clock: Clock) -> Result<Self, TlsError> {
+    ///
+    /// At most so many `handshakes` are made at a time.
+    pub(crate) fn load(
+        settings: &config::Tls,
+        handshakes: usize,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
         let hasher = RandomState::new();
         let files = Files::read(settings)?;
         let tickets = tickets().map_err(|error| TlsError::new("server.tls", error.to_string()))?;
@@ -92,6 +101,7 @@ impl Tls {
             current: ArcSwap::from_pointee(loaded),
             loaded_at_start: hasher.hash_one((&files.pairs, &files.clients)),
             hasher,
+            handshakes: Semaphore::new(handshakes),
         })
     }
 
@@ -125,6 +135,8 @@ impl Tls {
         &self,
         tcp: TcpStream,
     ) -> io::Result<(Box<TlsStream<TcpStream>>, Session)> {
+        tcp.peek(&mut [0]).await?; // who says nothing takes nobody's place
+        let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
         let loaded = self.current.load_full();
         let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
         let stream = Box::new(Box::pin(acceptor.accept(tcp)).await?);

@@ -47,6 +47,7 @@ fn sec_30_a_name_gets_its_own_certificate_then_a_wildcard_then_the_first() {
             pair(folder.path(), "b", &["B.example", "*.a.example"]),
             pair(folder.path(), "c", &["x.a.example", "a.example"]),
         ]),
+        1,
         at(NOW),
     )
     .unwrap();
@@ -88,10 +89,10 @@ fn a_certificate_that_nobody_would_get_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let first = pair(folder.path(), "a", &[]);
     let second = pair(folder.path(), "b", &[]);
-    let error = Tls::load(&settings(vec![first.clone(), second]), at(NOW)).err();
+    let error = Tls::load(&settings(vec![first.clone(), second]), 1, at(NOW)).err();
     let error = error.unwrap().to_string();
     assert!(error.starts_with("place of b.certificate: has no DNS name"));
-    assert!(Tls::load(&settings(vec![first]), at(NOW)).is_ok());
+    assert!(Tls::load(&settings(vec![first]), 1, at(NOW)).is_ok());
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn times_are_judged_by_the_clock_that_is_handed_in() {
         (NOW, None),
         (NOW + year, Some("has expired")), // at that very second
     ] {
-        let error = Tls::load(&settings, at(now)).err();
+        let error = Tls::load(&settings, 1, at(now)).err();
         let said = error.map(|error| error.to_string()).unwrap_or_default();
         assert!(
             told.map_or(said.is_empty(), |told| said.contains(told)),
@@ -115,6 +116,7 @@ fn times_are_judged_by_the_clock_that_is_handed_in() {
     let clock = Arc::clone(&time);
     let tls = Tls::load(
         &settings,
+        1,
         Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))),
     );
     let tls = tls.unwrap();
@@ -141,7 +143,7 @@ fn sessions_outlive_certificates_but_not_the_roots_of_clients() {
         ca: roots,
         auth: ClientAuth::Required,
     });
-    let tls = Tls::load(&settings, at(NOW)).unwrap();
+    let tls = Tls::load(&settings, 1, at(NOW)).unwrap();
     let tickets = || Arc::clone(&tls.current.load().tickets);
     let before = tickets();
     pair(folder.path(), "a", &["a.example"]);
@@ -169,7 +171,7 @@ fn files_have_a_limit_and_roots_must_be_some() {
         ),
     ] {
         fs::write(&ca, text).unwrap();
-        let error = Tls::load(&settings, at(NOW)).err().unwrap().to_string();
+        let error = Tls::load(&settings, 1, at(NOW)).err().unwrap().to_string();
         assert!(error.starts_with(told), "{error}");
     }
 }
