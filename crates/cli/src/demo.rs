@@ -58,7 +58,7 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
     config.logging.level = Level::Warn; // what goes wrong is shown, beside what is printed here
     let _logs = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
 
-    let gateway = Gateway::start(config, run::clock())
+    let gateway = Gateway::start(config, run::clock(), None)
         .await
         .map_err(|error| run::refuse(&error))?;
     let url = format!("http://127.0.0.1:{port}/mcp");

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::Config;
 use identity::{Clock, Timestamp};
-use proxy::{Gateway, ServeError};
+use proxy::{Gateway, ServeError, Tracing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sources::{self, Environment};
@@ -14,7 +15,7 @@ use crate::{End, logging, report};
 /// From a file.
 pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
     match sources::load(option, env_file) {
-        Ok(config) => serve(config),
+        Ok((config, environment)) => serve(config, &environment),
         Err(end) => end,
     }
 }
@@ -22,22 +23,28 @@ pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
 /// Beside one server, from variables alone (S4).
 pub(crate) fn sidecar(upstream: &str, env_file: Option<&Path>) -> End {
     let config = Environment::with_file(env_file).and_then(|environment| {
-        sources::accept("run --upstream", config::sidecar(upstream, &environment))
+        let loaded = config::sidecar(upstream, &environment);
+        Ok((sources::accept("run --upstream", loaded)?, environment))
     });
     match config {
-        Ok(config) => serve(config),
+        Ok((config, environment)) => serve(config, &environment),
         Err(end) => end,
     }
 }
 
-fn serve(config: Config) -> End {
+fn serve(config: Config, environment: &Environment) -> End {
+    let traces = sources::traces(environment);
     let begun = logging::init(&config.logging).and_then(|logs| Ok((logs, runtime()?)));
     let (logs, runtime) = match begun {
         Ok(begun) => begun,
         Err(error) => return report::failure(&error),
     };
     let served = runtime.block_on(async {
-        let gateway = Gateway::start(config, clock()).await?;
+        let tracing = traces.map(|settings| Tracing {
+            settings,
+            clock: since_1970,
+        });
+        let gateway = Gateway::start(config, clock(), tracing).await?;
         serve_until_told(gateway).await;
         Ok(())
     });
@@ -78,15 +85,16 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// The one place where the wall clock is read.
 pub(crate) fn clock() -> Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that is handed in everywhere else"
-    )]
-    fn now() -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(since.map_or(0, |since| since.as_secs()))
-    }
-    Arc::new(now)
+    Arc::new(|| Timestamp(since_1970().as_secs()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that is handed in everywhere else"
+)]
+fn since_1970() -> Duration {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default()
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the drain at once: somebody waits at a terminal.

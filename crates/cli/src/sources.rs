@@ -65,15 +65,20 @@ pub(crate) fn config_path(option: Option<PathBuf>) -> PathBuf {
 pub(crate) fn load(
     option: Option<PathBuf>,
     env_file: Option<&Path>,
-) -> Result<config::Config, End> {
+) -> Result<(config::Config, Environment), End> {
     let path = config_path(option);
     let environment = Environment::with_file(env_file)?;
     let text = read(&path, CONFIG_BYTES)
         .map_err(|error| report::unreadable("configuration", &path, &error))?;
-    accept(
-        &path.display().to_string(),
-        config::load(&text, &environment),
-    )
+    let loaded = config::load(&text, &environment);
+    Ok((accept(&path.display().to_string(), loaded)?, environment))
+}
+
+/// What the standard variables say about traces; says what in them cannot be used.
+pub(crate) fn traces(environment: &Environment) -> Option<config::Traces> {
+    let (traces, warnings) = config::traces(environment);
+    warn(&warnings);
+    traces
 }
 
 /// Reports what a check found, and hands out the configuration if there is one.
@@ -82,10 +87,14 @@ pub(crate) fn accept(
     loaded: Result<Loaded, config::Problems>,
 ) -> Result<config::Config, End> {
     let loaded = loaded.map_err(|problems| report::problems(name, problems))?;
-    for warning in &loaded.warnings {
+    warn(&loaded.warnings);
+    Ok(loaded.config)
+}
+
+fn warn(warnings: &[config::Problem]) {
+    for warning in warnings {
         report::warning(&warning.path, &warning.reason, warning.hint.as_deref());
     }
-    Ok(loaded.config)
 }
 
 fn read(path: &Path, limit: u64) -> io::Result<String> {

@@ -28,6 +28,7 @@ mod sources;
 mod suggest;
 #[cfg(test)]
 mod testing;
+mod traces;
 mod written;
 
 pub use check::Loaded;
@@ -43,3 +44,4 @@ pub use schema::schema;
 pub use secret::{ProxyUrl, Secret};
 pub use sidecar::sidecar;
 pub use sources::Sources;
+pub use traces::{Batches, Collector, Sampler, Traces, traces};

@@ -15,13 +15,16 @@ mod stop;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Config;
 use identity::{Authenticators, Clock, StartError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use observe::metrics::Metrics;
+pub use observe::trace::Tracing;
+use observe::trace::{Exporter, Exporting, Tracer};
 use plan::Plan;
 use server::shutdown::Drain;
 pub use server::tls::TlsError;
@@ -31,6 +34,8 @@ use shared::{PlanCell, Shared};
 
 /// After the drain deadline, event streams get this long to send their end.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// How long the end waits for a collector to take the last spans; at least [`FAREWELL`].
+const LAST_EXPORT: Duration = Duration::from_secs(2);
 /// Connections that probes may hold at once.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -75,11 +80,16 @@ pub struct Gateway {
     listeners: Vec<TcpListener>,
     redirect: Option<TcpListener>,
     admin: TcpListener,
+    exporting: Option<Exporting>,
 }
 
 impl Gateway {
     /// Reads certificates and reaches the authenticators first, so that a gateway that cannot judge anybody never takes a port (S4-8); then binds.
-    pub async fn start(config: Config, clock: Clock) -> Result<Self, ServeError> {
+    pub async fn start(
+        config: Config,
+        clock: Clock,
+        tracing: Option<Tracing>,
+    ) -> Result<Self, ServeError> {
         let tls = config
             .server
             .tls
@@ -106,7 +116,11 @@ impl Gateway {
         }
         let (admin, address) = bind(config.admin.listen)?;
         tracing::info!(%address, "admin listening");
-        let shared = Shared::new(clock, bound, tls);
+        let metrics = Metrics::new();
+        let (tracer, exporter) = tracing
+            .map(|tracing| Tracer::new(tracing, &metrics))
+            .unzip();
+        let shared = Shared::new(clock, metrics, tracer, bound, tls);
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();
@@ -117,6 +131,7 @@ impl Gateway {
             listeners,
             redirect,
             admin,
+            exporting: exporter.map(Exporter::start),
         })
     }
 
@@ -136,6 +151,7 @@ impl Gateway {
             listeners,
             redirect,
             admin,
+            exporting,
         } = self;
         let shared = Arc::clone(&plans.load().shared);
         let (drain, tls) = (shared.drain.clone(), shared.tls.clone());
@@ -189,6 +205,7 @@ impl Gateway {
         stop.await;
         drain.begin();
         tracing::info!(deadline = ?config.server.timeouts.drain, "draining"); // from here on it is true
+        let deadline = Instant::now() + config.server.timeouts.drain;
         let graceful = config.server.timeouts.drain.saturating_sub(FAREWELL);
         let all_ended = async { while public.join_next().await.is_some() {} };
         let mut all_ended = std::pin::pin!(all_ended);
@@ -198,6 +215,10 @@ impl Gateway {
         {
             drain.end_streams();
             let _late = tokio::time::timeout(FAREWELL, &mut all_ended).await; // what is left is cut
+        }
+        if let Some(exporting) = exporting {
+            let left = deadline.saturating_duration_since(Instant::now());
+            exporting.flush(left.clamp(FAREWELL, LAST_EXPORT)).await;
         }
         probes.abort();
         watching.inspect(tokio::task::JoinHandle::abort);

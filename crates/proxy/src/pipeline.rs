@@ -47,7 +47,7 @@ async fn walk(
     route::method(&site, &arrival)?; // 405
     let caller = record.caller(identify::caller(&site, &arrival, plan.now()).await?); // a bad proof stops; none is Anonymous
     let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
-    let outbound = inject::outbound(&site, plan, granted, arrival, record.id())?; // 400, 403, 413: strips the caller's proof, adds ours
+    let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
     Ok(stream::tend(plan, &site, &record.asked(), answer)) // keepalive, and an end when the caller may listen no longer
 }

@@ -8,6 +8,7 @@ use identity::Clock;
 
 use crate::observe::metrics::Metrics;
 use crate::observe::record::RequestIds;
+use crate::observe::trace::Tracer;
 use crate::plan::Plan;
 use crate::server::shutdown::Drain;
 use crate::server::tls::Tls;
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) request_ids: RequestIds,
+    /// `None` where no collector is named.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) drain: Drain,
     /// Addresses that the public listeners really have.
     pub(crate) bound: Vec<SocketAddr>,
@@ -27,11 +30,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, bound: Vec<SocketAddr>, tls: Option<Arc<Tls>>) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        metrics: Metrics,
+        tracer: Option<Tracer>,
+        bound: Vec<SocketAddr>,
+        tls: Option<Arc<Tls>>,
+    ) -> Self {
         Self {
             clock,
-            metrics: Metrics::new(),
+            metrics,
             request_ids: RequestIds::new(),
+            tracer,
             drain: Drain::new(),
             bound,
             tls,

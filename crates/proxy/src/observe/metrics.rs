@@ -51,6 +51,11 @@ struct UpstreamLabels {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -87,6 +92,7 @@ pub(crate) struct Metrics {
     key_ages: Family<AuthenticatorLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Family<UpstreamLabels, Counter>,
+    spans: Family<ResultLabels, Counter>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -160,6 +166,12 @@ impl Metrics {
             "Exchanges that failed on the upstream's side",
             upstream_errors.clone(),
         );
+        let spans = Family::default();
+        registry.register(
+            "spans",
+            "Spans by what became of them: exported, dropped before (the queue was full), failed (the collector did not take them)",
+            spans.clone(),
+        );
         let open_streams_gauge = Gauge::default();
         registry.register(
             "open_streams",
@@ -175,6 +187,7 @@ impl Metrics {
             key_ages,
             certificates,
             upstream_errors,
+            spans,
             open_streams: Arc::default(),
             open_streams_gauge,
         }
@@ -241,6 +254,11 @@ impl Metrics {
                 kind,
             })
             .inc();
+    }
+
+    /// The handle of one result; a family without any is not shown.
+    pub(crate) fn spans(&self, result: &'static str) -> Counter {
+        self.spans.get_or_create(&ResultLabels { result }).clone()
     }
 
     pub(crate) fn open_stream(&self) -> OpenStream {

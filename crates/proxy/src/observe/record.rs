@@ -9,7 +9,7 @@ mod refusal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
+use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -21,7 +21,7 @@ use crate::server::Peer;
 use crate::stage::cors::Cors;
 use crate::stage::forward::Waited;
 use crate::stage::identify::Identified;
-use crate::stage::inject::X_REQUEST_ID;
+use crate::stage::inject::{Marks, X_REQUEST_ID};
 use crate::stage::route::Target;
 use crate::stage::stream::Asked;
 use crate::stage::trust::Arrival;
@@ -50,10 +50,17 @@ pub(crate) struct Record<'p> {
 impl<'p> Record<'p> {
     pub(crate) fn open(plan: &'p Plan, peer: &Peer, request: &Request<Incoming>) -> Self {
         let id = plan.shared.request_ids.next();
+        let tracer = plan.shared.tracer.as_ref();
+        let trace = tracer.map(|tracer| {
+            let mut trace = tracer.begin(request.headers(), &id);
+            trace.secure = peer.session.is_some();
+            Box::new(trace)
+        });
         let closing = Closing {
             shared: Arc::clone(&plan.shared),
             started: Instant::now(),
             id,
+            trace,
             method: request.method().clone(),
             path: request.uri().path().into(),
             client: Some(peer.address.ip().to_canonical()), // until it is known who speaks through the peer
@@ -80,9 +87,12 @@ impl<'p> Record<'p> {
         }
     }
 
-    /// The reference of this request: header, log and body carry the same.
-    pub(crate) fn id(&self) -> &HeaderValue {
-        &self.closing.id
+    /// What the upstream is told to find this request by: header, log and body carry the same reference.
+    pub(crate) fn marks(&self) -> Marks<'_> {
+        Marks {
+            reference: &self.closing.id,
+            trace: self.closing.trace.as_deref(),
+        }
     }
 
     pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
@@ -90,6 +100,9 @@ impl<'p> Record<'p> {
         self.authority = Some(Arc::clone(&arrival.authority));
         self.secure = arrival.secure;
         self.closing.client = Some(arrival.client);
+        if let Some(trace) = &mut self.closing.trace {
+            trace.secure = arrival.secure;
+        }
         self.closing.session.clone_from(&arrival.session);
         arrival
     }
@@ -128,6 +141,9 @@ impl<'p> Record<'p> {
 
     /// Where the wait for the upstream is noted.
     pub(crate) fn upstream(&mut self) -> &mut Waited {
+        if let Some(trace) = &mut self.closing.trace {
+            trace.begun = Some(Instant::now());
+        }
         &mut self.waited
     }
 
@@ -149,6 +165,9 @@ impl<'p> Record<'p> {
             mut closing,
             ..
         } = self;
+        if let Some(trace) = &mut closing.trace {
+            trace.waited = Some(waited.0);
+        }
         let headers = answer.headers_mut();
         cors.apply(headers);
         headers.insert(X_REQUEST_ID, closing.id.clone());

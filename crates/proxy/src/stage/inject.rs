@@ -13,6 +13,7 @@ use http_body::Body as _;
 use identity::IdentityValues;
 
 use crate::body::Upload;
+use crate::observe::trace::Trace;
 use crate::plan::{Plan, Site};
 use crate::stage::authorize::Granted;
 use crate::stage::trust::Arrival;
@@ -22,6 +23,14 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// By what the upstream can find a request in our log and our traces.
+#[derive(Clone, Copy)]
+pub(crate) struct Marks<'r> {
+    pub(crate) reference: &'r HeaderValue,
+    /// Without one, what the caller says of its trace passes like any other header.
+    pub(crate) trace: Option<&'r Trace>,
+}
 
 /// A request that may go to the upstream. Only [`outbound`] makes one, and only from a permit.
 pub(crate) struct Outbound {
@@ -124,7 +133,7 @@ pub(crate) fn outbound(
     plan: &Plan,
     granted: Granted,
     arrival: Arrival,
-    id: &HeaderValue,
+    marks: Marks<'_>,
 ) -> Result<Outbound, Refusal> {
     let Arrival {
         mut head,
@@ -192,7 +201,10 @@ pub(crate) fn outbound(
             "1.1 portcullis"
         }),
     );
-    headers.insert(X_REQUEST_ID, id.clone());
+    headers.insert(X_REQUEST_ID, marks.reference.clone());
+    if let Some(trace) = marks.trace {
+        trace.mark(headers);
+    }
 
     let mut request = Request::new(Upload::new(
         body,

@@ -15,6 +15,7 @@ use identity::Caller;
 
 use crate::body::{Body, BodyError};
 use crate::observe::metrics::Outcome;
+use crate::observe::trace::{Ended, Trace, Whose};
 use crate::plan::Site;
 use crate::server::tls::Session;
 use crate::shared::Shared;
@@ -27,6 +28,8 @@ pub(super) struct Closing {
     pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
     pub(super) id: HeaderValue,
+    /// `None` where no collector is named.
+    pub(super) trace: Option<Box<Trace>>,
     pub(super) method: Method,
     pub(super) path: Box<str>,
     pub(super) client: Option<IpAddr>,
@@ -70,8 +73,37 @@ impl Closing {
         }
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
-            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = self.session.as_ref().and_then(|session| session.client()), duration = ?whole, reference = ?self.id, "request ended"
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = self.session.as_ref().and_then(|session| session.client()), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
         );
+        if let Some(trace) = self.trace.take_if(|trace| trace.is_sampled()) {
+            self.trace(trace, whole);
+        }
+    }
+
+    /// The id of the trace that this request belongs to.
+    pub(super) fn trace_id(&self) -> Option<String> {
+        self.trace.as_ref().map(|trace| trace.id())
+    }
+
+    fn trace(&self, trace: Box<Trace>, whole: Duration) {
+        let Some(tracer) = &self.shared.tracer else {
+            return;
+        };
+        tracer.take(Ended {
+            trace,
+            started: self.started,
+            closed: self.started + whole,
+            whose: match &self.site {
+                Some(site) => Whose::Site(Arc::clone(site)),
+                None if self.own => Whose::Own,
+                None => Whose::Nobody,
+            },
+            method: self.method.clone(),
+            status: self.status,
+            outcome: self.outcome,
+            reason: self.reason,
+            reference: self.id.clone(),
+        });
     }
 }
 

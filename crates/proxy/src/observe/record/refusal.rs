@@ -35,7 +35,7 @@ impl Record<'_> {
             ($level:ident) => {
                 tracing::$level!(
                     reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
-                    client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, cause = %refusal, "request refused"
+                    client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, trace = closing.trace_id(), cause = %refusal, "request refused"
                 )
             };
         }
