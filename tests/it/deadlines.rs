@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use testbed::client::{Client, h2};
+use testbed::client::{Client, Connection, h2};
 use testbed::{Reply, World};
 
+use crate::https::{self, Authority, GOOD};
 use crate::setting::program;
 use crate::support::{MCP, OPEN, call, config, world};
 
@@ -272,5 +273,62 @@ async fn tm_11_all_listeners_share_the_cap() {
         assert_eq!(world.server.requests(), nr * 6 + 5, "it waits");
         drop(first);
         second.answer().await.unwrap().is(200);
+    }
+}
+
+/// A client that has sent this and waits for an answer that does not come.
+async fn waiting(world: &World, authority: &Authority, is_tls: bool, more: usize) -> Connection {
+    let (mut connection, request) = if is_tls {
+        let stream = authority.open(world, "localhost").await;
+        (Connection::over(stream), https::call(world, "localhost"))
+    } else {
+        (world.client().connect().await, call(world))
+    };
+    let sent = [request.to_bytes(), vec![b'x'; more]].concat();
+    connection.write(&sent).await;
+    connection
+}
+
+#[tokio::test]
+async fn tm_5_a_client_that_leaves_more_than_its_request_behind_is_missed_soon() {
+    let authority = Authority::new();
+    authority.write("main", &["localhost"], GOOD);
+    for is_tls in [false, true] {
+        let server = if is_tls {
+            authority.keys("main", "")
+        } else {
+            String::new()
+        };
+        let world = world(&server, &[MCP]).await;
+        world.server.answer(Reply::silence());
+        // a byte of a next request, or more than is read before its turn comes
+        let mut staying = Vec::new();
+        let mut leaving = Vec::new();
+        for more in [1, 60_000] {
+            staying.push(waiting(&world, &authority, is_tls, more).await);
+            leaving.push(waiting(&world, &authority, is_tls, more).await);
+        }
+        world.server.wait_for(4).await;
+        drop(leaving);
+        let left = || {
+            world
+                .gateway
+                .log()
+                .iter()
+                .filter(|line| line.contains("client_gone"))
+                .count()
+        };
+        let missed = async {
+            while left() < 2 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(9), missed)
+            .await
+            .unwrap();
+        for connection in &mut staying {
+            assert!(!connection.closes_within(Duration::from_secs(1)).await);
+        }
+        assert_eq!(left(), 2);
     }
 }

@@ -6,13 +6,16 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Duration, Instant, Sleep};
 
 use crate::server::Allowance;
+
+/// How often we look if a peer is still there where nothing would tell us.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a connection is doing. Times are milliseconds since it was accepted; 0 = not so.
 pub(crate) struct Activity {
@@ -25,6 +28,10 @@ pub(crate) struct Activity {
     head_since: AtomicU64,
     /// Since when the peer takes no bytes.
     stalled_since: AtomicU64,
+    /// Whether a read waits, which would tell us of a peer that leaves.
+    reading: AtomicBool,
+    /// Whether the socket shall look if the peer is still there.
+    looked_for: AtomicBool,
     /// The same for each h2 stream, whose peer can refuse bytes by flow control while the connection itself flows.
     withheld: Mutex<Vec<Arc<AtomicU64>>>,
 }
@@ -38,6 +45,8 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(1),
             stalled_since: AtomicU64::new(0),
+            reading: AtomicBool::new(false),
+            looked_for: AtomicBool::new(false),
             withheld: Mutex::default(),
         })
     }
@@ -55,6 +64,28 @@ impl Activity {
         {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether a read waits for the peer now.
+    pub(crate) fn reading(&self, waits: bool) {
+        self.reading.store(waits, Ordering::Relaxed);
+    }
+
+    /// Whether a peer that leaves now would leave unnoticed: a request is being answered, and hyper still has bytes for the next one,
+    /// so it reads nothing.
+    fn is_deaf(&self) -> bool {
+        self.exchanges.load(Ordering::Relaxed) > 0 && !self.reading.load(Ordering::Relaxed)
+    }
+
+    /// Lets the socket look if the peer is still there.
+    fn look(&self, connection: &Waker) {
+        self.looked_for.store(true, Ordering::Relaxed);
+        connection.wake_by_ref();
+    }
+
+    /// Whether it is time to look; once.
+    pub(crate) fn is_looked_for(&self) -> bool {
+        self.looked_for.load(Ordering::Relaxed) && self.looked_for.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn stalled(&self) {
@@ -171,7 +202,10 @@ impl Watch {
     /// to move it with every request.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let due = match self.activity.due(&self.allowance, self.multiplexed) {
+            let deaf = !self.multiplexed && self.activity.is_deaf();
+            let look = deaf.then(|| Instant::now() + LOOK_EVERY);
+            let due = self.activity.due(&self.allowance, self.multiplexed);
+            let due = match due.into_iter().chain(look).min() {
                 Some(due) => due,
                 // h2 answers end in tasks of their own, which wake nobody here: somebody has to look.
                 None if self.multiplexed => Instant::now() + self.allowance.idle,
@@ -180,6 +214,9 @@ impl Watch {
             let timer = self
                 .timer
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            if timer.is_elapsed() && deaf {
+                self.activity.look(cx.waker());
+            }
             if timer.is_elapsed() || timer.deadline() > due {
                 if due <= Instant::now() {
                     return Poll::Ready(());

@@ -1,12 +1,13 @@
 //! A connection's byte stream: what was read ahead comes first, and what happens is noted for the deadlines.
 
+use std::future::Future as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use tokio_rustls::server::TlsStream;
@@ -131,6 +132,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.activity.reading(false);
         if !self.ahead.is_empty() {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(self.ahead.get(..length).unwrap_or_default());
@@ -141,7 +143,10 @@ impl AsyncRead for Socket {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let done = ready!(either!(self, stream => stream.poll_read(cx, buffer)));
+        let Poll::Ready(done) = either!(self, stream => stream.poll_read(cx, buffer)) else {
+            self.activity.reading(true);
+            return Poll::Pending;
+        };
         if buffer.filled().len() > before {
             self.activity.received();
         }
@@ -150,6 +155,17 @@ impl AsyncRead for Socket {
 }
 
 impl Socket {
+    /// Whether the peer has closed its side, even behind bytes that nobody has read yet. Nothing is taken, nothing waited for.
+    fn peer_has_left(&self) -> bool {
+        let tcp = match &self.stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        let ready = pin!(tcp.ready(Interest::READABLE));
+        let ready = ready.poll(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let held_back = match &self.stream {
             Stream::Plain(_) => false,
@@ -191,6 +207,9 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_looked_for() && self.peer_has_left() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         let flushed = either!(self, stream => stream.poll_flush(cx));
         self.note(flushed)
     }
