@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
@@ -36,6 +39,13 @@ pub(crate) const EXPIRED: Days = (-10, -1);
 pub(crate) struct Own {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+}
+
+impl Own {
+    /// As RFC 8705 writes it in tokens that are bound to a certificate.
+    pub(crate) fn thumbprint(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &self.chain[0]))
+    }
 }
 
 impl Authority {

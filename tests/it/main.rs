@@ -30,6 +30,7 @@ mod keys;
 mod ledger;
 mod logs;
 mod methods;
+mod own_answers;
 mod protected_resource;
 mod providers;
 mod proxy_protocol;

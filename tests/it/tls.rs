@@ -259,9 +259,11 @@ async fn client_certificates_are_asked_for_and_judged() {
             authority.path("clients.pem").display()
         );
         let world = world(&authority.keys("main", &more), &[MCP]).await;
+        let own = authority.own("robot 7");
+        let thumbprint = own.thumbprint();
         for (own, good) in [
             (None, without),
-            (Some(authority.own("robot 7")), true),
+            (Some(own), true),
             (Some(stranger.own("robot 7")), false),
         ] {
             let how = How {
@@ -279,6 +281,7 @@ async fn client_certificates_are_asked_for_and_judged() {
         world.gateway.wait_for_log("\"certificate\":\"CN=").await;
         let known = world.gateway.wait_for_log("robot 7").await;
         assert!(known.contains("request ended"), "{known}");
+        assert!(known.contains(&thumbprint), "{known}");
     }
 }
 

@@ -8,7 +8,7 @@ mod discovery;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 
-use crate::body::Body;
+use crate::body::{Body, own};
 use crate::plan::Plan;
 use crate::stage::cors::OWN_METHODS;
 use crate::stage::trust::Arrival;
@@ -75,14 +75,9 @@ fn below(path: &str, tree: &str) -> bool {
 }
 
 fn json(document: Vec<u8>, caching: &'static str) -> Response<Body> {
-    let mut answer = Response::new(Body::from(bytes::Bytes::from(document)));
-    *answer.status_mut() = StatusCode::OK;
+    let mut answer = own(StatusCode::OK, Body::from(bytes::Bytes::from(document)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.insert(
-        http::header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
     answer
 }

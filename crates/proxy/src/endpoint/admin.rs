@@ -1,11 +1,12 @@
 //! The admin listener: liveness, readiness, metrics. Never on the public listener.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use crate::body::own;
 use crate::plan::Plan;
 
 /// Answers one request of an operator or a probe.
@@ -47,13 +48,10 @@ pub(crate) fn answer(plan: &Plan, request: &Request<Incoming>) -> Response<Full<
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(
+    let mut answer = own(status, Full::new(Bytes::from(text)));
+    answer.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

@@ -13,6 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use config::{ClientAuth, TlsVersion};
 use identity::Clock;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -147,7 +150,7 @@ impl Tls {
         let client = connection
             .peer_certificates()
             .and_then(<[_]>::first)
-            .map(subject);
+            .map(ClientCertificate::of);
         let set = Arc::clone(&loaded.set);
         Ok((
             stream,
@@ -165,8 +168,7 @@ pub(crate) struct Session {
     set: Arc<Set>,
     /// Which certificate of the set was shown.
     served: usize,
-    /// The subject of the verified client certificate.
-    client: Option<Box<str>>,
+    client: Option<ClientCertificate>,
 }
 
 impl Session {
@@ -175,8 +177,26 @@ impl Session {
         self.set.choose(without_port(authority)) == self.served
     }
 
-    pub(crate) fn client(&self) -> Option<&str> {
-        self.client.as_deref()
+    /// Of the verified client certificate, if there is one.
+    pub(crate) fn client(&self) -> Option<&ClientCertificate> {
+        self.client.as_ref()
+    }
+}
+
+/// What of a client certificate is kept: enough to name it, and to know it again in a token that is bound to it.
+pub(crate) struct ClientCertificate {
+    pub(crate) subject: Box<str>,
+    /// SHA-256 of the certificate, in base64url: what RFC 8705 section 3.1 calls `x5t#S256`.
+    pub(crate) thumbprint: Box<str>,
+}
+
+impl ClientCertificate {
+    fn of(certificate: &CertificateDer<'_>) -> Self {
+        let hash = digest(&SHA256, certificate);
+        Self {
+            subject: subject(certificate),
+            thumbprint: BASE64_URL_SAFE_NO_PAD.encode(hash).into(),
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
     HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 
-use crate::body::Body;
+use crate::body::{Body, own};
 use crate::endpoint::Endpoint;
 use crate::plan::Plan;
 use crate::stage::route::Target;
@@ -95,8 +95,7 @@ pub(crate) fn judge(manners: &Manners, plan: &Plan, arrival: &Arrival) -> (Cors,
     if !(preflight || manners.answers && options) {
         return (cors, Ok(()));
     }
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let mut answer = own(StatusCode::NO_CONTENT, Body::empty());
     let into = answer.headers_mut();
     into.insert(ALLOW, HeaderValue::from_static(manners.methods));
     if preflight {

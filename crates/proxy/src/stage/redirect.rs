@@ -4,12 +4,10 @@
 //! would only teach the client to send it so again (R6797), so it is refused.
 
 use config::Transport;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION,
-};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION};
 use http::{Method, Response, StatusCode, request::Parts};
 
-use crate::body::Body;
+use crate::body::{Body, own};
 use crate::plan::Plan;
 use crate::plan::names::without_port;
 use crate::stage::{identify, trust};
@@ -51,10 +49,7 @@ pub(crate) fn answer(plan: &Plan, head: &Parts) -> Result<Response<Body>, Refusa
         .map_or("/", |target| target.as_str());
     let location = HeaderValue::try_from(format!("https://{authority}{target}"))
         .map_err(|_| Refusal::BadPath("not a path"))?;
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    let headers = answer.headers_mut();
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut answer = own(StatusCode::PERMANENT_REDIRECT, Body::empty());
+    answer.headers_mut().insert(LOCATION, location);
     Ok(answer)
 }

@@ -71,9 +71,10 @@ impl Closing {
                 .metrics
                 .request(self.route(), self.outcome, self.reason),
         }
+        let certificate = self.session.as_ref().and_then(|session| session.client());
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
-            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = self.session.as_ref().and_then(|session| session.client()), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = certificate.map(|of| &*of.subject), thumbprint = certificate.map(|of| &*of.thumbprint), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
         );
         if let Some(trace) = self.trace.take_if(|trace| trace.is_sampled()) {
             self.trace(trace, whole);

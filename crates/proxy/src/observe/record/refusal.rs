@@ -1,15 +1,12 @@
 //! A refusal as the caller, the log and the metrics see it.
 
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, Version};
 use oauth::error::ErrorCode;
 
 use super::Record;
 use super::closing::shown;
-use crate::body::Body;
+use crate::body::{Body, own};
 use crate::observe::metrics::Outcome;
 use crate::stop::{Challenge, Public, Refusal};
 
@@ -50,12 +47,9 @@ impl Record<'_> {
             "error_description": public.description,
             "reference": reference,
         });
-        let mut answer = Response::new(Body::from(body.to_string()));
-        *answer.status_mut() = public.status;
+        let mut answer = own(public.status, Body::from(body.to_string()));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(challenge) = self.challenge(&public) {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
