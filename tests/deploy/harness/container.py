@@ -1,8 +1,8 @@
 """Runs a program as a container engine does: in the root folder of the image, which is read-only, as the user of the image, without
 capabilities, without a way to gain any.
 
-This process must have a mount and a network namespace of its own (tests/deploy/run sees to that): everything that is mounted and
-listened to here is gone with it, and touches nobody.
+This process must have namespaces of its own for mounts, network and processes (tests/deploy/run sees to that): everything that is mounted,
+started and listened to here is gone with it, and touches nobody.
 """
 
 import contextlib
