@@ -15,7 +15,7 @@ use crate::origin::Origin;
 use crate::secret::ProxyUrl;
 
 pub use server::{
-    ClientAuth, Clients, Cors, Hsts, Limits, Pair, Server, Timeouts, Tls, TlsVersion,
+    ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
 
 /// One complete configuration.
@@ -244,4 +244,6 @@ pub enum IdentityHeaders {
 pub struct Streams {
     pub end_at_expiry: bool,
     pub max_age: Duration,
+    /// Event streams of one caller at a time.
+    pub per_caller: u32,
 }

@@ -8,8 +8,6 @@ const LATER: &[&str] = &[
     "audit",
     "sessions",
     "authorization_server",
-    "server.limits.connections_per_address",
-    "server.limits.failures_per_address",
     "admin.token",
     "authenticators.*.introspection",
     "authenticators.*.shared_secret",
@@ -24,7 +22,6 @@ const LATER: &[&str] = &[
     "routes.*.websocket",
     "routes.*.auth.challenge",
     "routes.*.identity.assertion",
-    "routes.*.streams.per_caller",
 ];
 
 /// Names for `dangerous` lists that are planned and not there yet.

@@ -19,7 +19,7 @@ use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
 use crate::scalar::name::{Audience, FilePath, HeaderName, Reference, RouteName, Scope};
 use crate::scalar::path::RoutePath;
-use crate::scalar::unit::Size;
+use crate::scalar::unit::{Count, Size};
 use crate::scalar::url::{Issuer, KeysUrl, Resource};
 use crate::scalar::word::AuthType;
 use crate::secret::ProxyUrl;
@@ -192,4 +192,6 @@ pub(crate) struct Streams {
     pub(crate) end_at_expiry: Option<Text<bool>>,
     /// The longest a stream may stay open. Default 12h.
     pub(crate) max_age: Option<Text<Duration>>,
+    /// Event streams of one caller on this route at a time. Default 64.
+    pub(crate) per_caller: Option<Text<Count>>,
 }

@@ -179,6 +179,7 @@ fn streams(streams: &Streams) -> Value {
     block([
         ("end_at_expiry", Value::Bool(streams.end_at_expiry)),
         ("max_age", duration(streams.max_age)),
+        ("per_caller", shown(streams.per_caller)),
     ])
 }
 

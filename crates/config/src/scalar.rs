@@ -2,6 +2,7 @@
 
 pub(crate) mod name;
 pub(crate) mod path;
+pub(crate) mod rate;
 pub(crate) mod unit;
 pub(crate) mod url;
 pub(crate) mod word;

@@ -32,5 +32,5 @@ mod tests;
 pub use authenticators::{Authenticators, StartError};
 pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use failure::Failure;
-pub use route::RouteAuthenticator;
+pub use route::{Presented, RouteAuthenticator, Unverified};
 pub use values::IdentityValues;

@@ -25,27 +25,52 @@ pub struct RouteAuthenticator {
     pub(crate) extras: Option<Arc<[Option<usize>]>>,
 }
 
+/// What a request brings to say who is calling.
+pub enum Presented<'h> {
+    Nothing,
+    /// A credential that was verified before, and that still counts here.
+    Known(Caller),
+    /// One that says nothing yet.
+    Unknown(Unverified<'h>),
+}
+
+/// A credential of which nothing is known but its form. [`RouteAuthenticator::caller`] finds out.
+pub struct Unverified<'h> {
+    token: &'h str,
+    digest: Digest,
+}
+
 impl RouteAuthenticator {
-    /// Who is calling; `None` if no credential was presented. Looks at `Authorization` alone.
-    pub async fn caller(
+    /// Looks at what is presented, at `Authorization` alone, without verifying anything: that costs, and whoever asks may want to be paid first.
+    pub fn look<'h>(
         &self,
-        headers: &HeaderMap,
+        headers: &'h HeaderMap,
         now: Timestamp,
-    ) -> Result<Option<Caller>, Failure> {
+    ) -> Result<Presented<'h>, Failure> {
         let Some(token) = bearer::token(headers)? else {
-            return Ok(None);
+            return Ok(Presented::Nothing);
         };
         let digest = Digest::of(self.realm, token);
-        if let Some(credential) = self.cache.find(&digest) {
-            self.judge(&credential, now)?;
-            return Ok(Some(self.admit(credential)));
-        }
+        let Some(credential) = self.cache.find(&digest) else {
+            return Ok(Presented::Unknown(Unverified { token, digest }));
+        };
+        self.judge(&credential, now)?;
+        Ok(Presented::Known(self.admit(credential)))
+    }
+
+    /// Who is calling, by a credential that has to be verified. It may take as long as it takes to fetch keys.
+    pub async fn caller(
+        &self,
+        unverified: Unverified<'_>,
+        now: Timestamp,
+    ) -> Result<Caller, Failure> {
+        let Unverified { token, digest } = unverified;
         let credential = Arc::new(self.verify(token).await?);
         // a verification that waited for keys may end later than it began
         self.judge(&credential, now.max((self.clock)()))?;
         // not before it is good here: tokens meant for others must not fill the memory
         self.cache.keep(digest, &credential);
-        Ok(Some(self.admit(credential)))
+        Ok(self.admit(credential))
     }
 
     /// The issuers to name to clients, each in its document's own spelling once that is known (S3-27).

@@ -12,7 +12,9 @@ use crate::body::Body;
 use crate::observe::record::{Record, Recorded};
 use crate::plan::Plan;
 use crate::server::Peer;
-use crate::stage::{authorize, cors, forward, identify, inject, redirect, route, stream, trust};
+use crate::stage::{
+    authorize, cors, forward, identify, inject, limit, redirect, route, stream, trust,
+};
 use crate::stop::Stop;
 
 /// One request, from arrival to the last byte of its answer.
@@ -24,7 +26,10 @@ pub(crate) async fn handle(
     let mut record = Record::open(&plan, &peer, &request);
     let answer = match walk(&plan, &peer, request, &mut record).await {
         Ok(answer) => answer,
-        Err(stop) => record.answer(stop),
+        Err(stop) => {
+            let stop = limit::refusal(&plan, &mut record, stop); // 429 instead: a refusal costs, whichever stage it comes from
+            record.answer(stop)
+        }
     };
     record.close(answer) // log, metrics, CORS headers on refusals too: here and only here
     // (a client that leaves before the answer drops this future: Record closes in Drop then, outcome client_gone)
@@ -37,7 +42,8 @@ async fn walk(
     request: Request<Incoming>,
     record: &mut Record<'_>,
 ) -> Result<Response<Body>, Stop> {
-    let arrival = record.arrival(trust::arrival(&plan.trust, peer, request)?); // 400, 403, 421: who is really there, asking whom
+    let arrival = trust::arrival(&plan.trust, peer, request, record.client())?; // 400, 403, 421: who is really there, asking whom
+    record.arrival(&arrival);
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
     record.cors(cors::judge(&target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
     let site = match target {
@@ -45,11 +51,14 @@ async fn walk(
         route::Target::Site(site) => site,
     };
     route::method(&site, &arrival)?; // 405
-    let caller = record.caller(identify::caller(&site, &arrival, plan.now()).await?); // a bad proof stops; none is Anonymous
+    let presented = identify::presented(&site, &arrival, plan.now())?; // 400, 401: a good one that was seen before is known here
+    limit::verification(plan, &presented, record)?; // 429: before a signature is checked, or guessing would be free
+    let caller = record.caller(identify::caller(&site, presented, plan.now()).await?); // 401, 503: a bad proof stops; none is Anonymous
     let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
+    let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
-    Ok(stream::tend(plan, &site, &record.asked(), answer)) // keepalive, and an end when the caller may listen no longer
+    Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }
 
 /// One request on the listener that only shows the way to https.
@@ -58,7 +67,10 @@ pub(crate) fn redirect(plan: &Plan, peer: &Peer, request: Request<Incoming>) -> 
     let (head, _unread) = request.into_parts();
     let answer = match redirect::answer(plan, &head) {
         Ok(answer) => answer,
-        Err(refusal) => record.answer(refusal.into()),
+        Err(refusal) => {
+            let stop = limit::refusal(plan, &mut record, refusal.into());
+            record.answer(stop)
+        }
     };
     record.close(answer)
 }

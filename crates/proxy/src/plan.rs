@@ -19,6 +19,7 @@ use crate::shared::Shared;
 use crate::stage::cors::Origins;
 use crate::stage::forward::Exchange;
 use crate::stage::inject::strip::Stripping;
+use crate::stage::limit;
 use crate::stage::route::Table;
 use crate::stage::trust;
 use names::Names;
@@ -31,6 +32,7 @@ pub(crate) struct Plan {
     pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) origins: Origins,
     pub(crate) stripping: Stripping,
+    pub(crate) limits: limit::Rules,
     pub(crate) sse_keepalive: Option<Duration>,
     pub(crate) authenticators: Arc<Authenticators>,
     /// `Strict-Transport-Security`, for answers over https (R6797).
@@ -99,10 +101,11 @@ impl Plan {
             sites,
             origins,
             stripping: Stripping::of(config),
+            limits: limit::Rules::of(&config.server.limits),
             sse_keepalive: config.server.sse_keepalive,
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
-            terms: Terms::of(&config.server),
+            terms: Terms::of(&config.server, &shared),
             shared,
         })
     }

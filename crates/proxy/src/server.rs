@@ -16,6 +16,8 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 
+use crate::shared::Shared;
+use crate::stage::limit::{Doors, Place, TooMany};
 use crate::stage::trust::is_trusted;
 
 /// Who is at the other end of a connection; made once per connection.
@@ -58,17 +60,19 @@ fn header(address: IpAddr) -> Option<HeaderValue> {
 }
 
 /// What a listener asks of its connections, and what it grants them.
-#[derive(Debug)]
 pub(crate) struct Terms {
     /// Peers that begin with a PROXY protocol header.
     announcers: Vec<IpNet>,
+    /// How many one address may have; `None` on the admin listener.
+    doors: Option<Doors>,
     allowance: Allowance,
 }
 
 impl Terms {
-    pub(crate) fn of(server: &config::Server) -> Arc<Self> {
+    pub(crate) fn of(server: &config::Server, shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             announcers: server.proxy_protocol.clone(),
+            doors: Some(Doors::of(server, Arc::clone(shared))),
             allowance: Allowance::of(server),
         })
     }
@@ -77,12 +81,22 @@ impl Terms {
     pub(crate) fn small() -> Arc<Self> {
         Arc::new(Self {
             announcers: Vec::new(),
+            doors: None,
             allowance: Allowance::small(),
         })
     }
 
-    fn is_announcer(&self, peer: &Peer) -> bool {
-        is_trusted(&self.announcers, peer.address.ip())
+    fn is_announcer(&self, address: SocketAddr) -> bool {
+        is_trusted(&self.announcers, address.ip())
+    }
+
+    /// The place of a connection among those of its address, where they are counted. An announcer's are everybody's: each is counted
+    /// for the client that it announces.
+    fn admit(&self, address: SocketAddr) -> Result<Option<Place>, TooMany> {
+        match &self.doors {
+            Some(doors) if !self.is_announcer(address) => doors.admit(address),
+            Some(_) | None => Ok(None),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::observe::trace::Tracer;
 use crate::plan::Plan;
 use crate::server::shutdown::Drain;
 use crate::server::tls::Tls;
+use crate::stage::limit;
 
 /// Every plan holds the same one. What is compiled from the configuration belongs to [`Plan`] instead.
 pub(crate) struct Shared {
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     /// `None` where no collector is named.
     pub(crate) tracer: Option<Tracer>,
     pub(crate) drain: Drain,
+    pub(crate) limits: limit::Tables,
     /// Addresses that the public listeners really have.
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
@@ -43,6 +45,7 @@ impl Shared {
             request_ids: RequestIds::new(),
             tracer,
             drain: Drain::new(),
+            limits: limit::Tables::new(),
             bound,
             tls,
             plans: OnceLock::new(),

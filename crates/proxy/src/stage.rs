@@ -5,6 +5,7 @@ pub(crate) mod cors;
 pub(crate) mod forward;
 pub(crate) mod identify;
 pub(crate) mod inject;
+pub(crate) mod limit;
 pub(crate) mod redirect;
 pub(crate) mod route;
 pub(crate) mod stream;

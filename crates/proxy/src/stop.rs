@@ -10,6 +10,7 @@ use identity::Failure;
 use oauth::error::ErrorCode;
 
 use crate::body::Body;
+use crate::stage::limit::Exceeded;
 
 /// Why a request ends before the upstream sees it.
 pub(crate) enum Stop {
@@ -63,6 +64,8 @@ pub(crate) enum Refusal {
         "a request over plain HTTP that is not redirected: it carries a credential or is no GET"
     )]
     InTheClear,
+    #[error("{0}")]
+    RateLimited(#[from] Exceeded),
     #[error("the identity headers would be over 8 KiB")]
     IdentityTooLarge,
     #[error("request body over {limit} bytes")]
@@ -126,6 +129,7 @@ impl Refusal {
             R::ServiceWorker             => (403, "service_worker",        "service workers are not served here", NONE),
             R::InsecureTransport         => (403, "insecure_transport",    "use https", NONE),
             R::InTheClear                => (403, "insecure_transport",    "this is not redirected: use https from the start", NONE),
+            R::RateLimited(_)            => (429, "rate_limited",          "too many requests: try again later", NONE),
             R::IdentityTooLarge          => (403, "identity_too_large",    "the identity is too large to be passed on", NONE),
             R::BodyTooLarge { .. }       => (413, "body_too_large",        "the request body is too large", NONE),
             R::BodyTimeout(_)            => (408, "body_timeout",          "the request body took too long", NONE),
@@ -142,6 +146,7 @@ impl Refusal {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unproven(failure) => failure.retry_after(),
+            Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
             _ => None, // no other refusal knows when it will be over
         }
     }

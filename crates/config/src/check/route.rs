@@ -200,6 +200,12 @@ fn streams(place: &Place, raw: Option<Block<raw::Streams>>, notes: &mut Notes) -
             DAY / 2,
             Duration::from_secs(1)..=365 * DAY,
         ),
+        per_caller: notes.count(
+            &place.key("per_caller"),
+            raw.per_caller.as_ref(),
+            64,
+            1..=1_000_000,
+        ),
     }
 }
 

@@ -7,18 +7,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{GIB, KIB, MIB, dangerous};
-use crate::checked::{Cors, Limits, Server, Timeouts};
+use crate::checked::{Cors, Limits, Period, Rate, Server, Timeouts};
 use crate::notes::{Listed, Notes};
 use crate::origin::{Origin, Scheme};
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
+use crate::scalar::rate::Budget;
+use crate::scalar::unit::Count;
 use crate::scalar::url::AllowedOrigin;
 use crate::sources::Sources;
 use crate::written::{Block, List, Text};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
+/// A person's client costs a handful per login; whoever guesses needs more.
+const FAILURES: Rate = Rate {
+    count: 600,
+    per: Period::Minute,
+};
 
 pub(super) fn check(
     raw: Option<Block<raw::Server>>,
@@ -216,9 +223,25 @@ fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> 
         64 * KIB,
         8 * KIB..=MIB,
     );
+    let mut per_address = |name: &str, field: Option<&Text<Count>>| {
+        notes.count(&place.key(name), field, 1000, 1..=1_000_000)
+    };
+    let connections_per_address = per_address(
+        "connections_per_address",
+        raw.connections_per_address.as_ref(),
+    );
+    let streams_per_address = per_address("streams_per_address", raw.streams_per_address.as_ref());
+    let Budget(failures_per_address) = notes.text_or(
+        &place.key("failures_per_address"),
+        raw.failures_per_address.as_ref(),
+        Budget(Some(FAILURES)),
+    );
     Limits {
         connections: usize::try_from(connections).unwrap_or(usize::MAX),
         handshakes: usize::try_from(handshakes).unwrap_or(usize::MAX),
+        connections_per_address,
+        streams_per_address,
+        failures_per_address,
         header_bytes: usize::try_from(header_bytes).unwrap_or(usize::MAX),
         body_bytes: notes.size(
             &place.key("body_bytes"),

@@ -96,12 +96,43 @@ pub struct Limits {
     pub connections: usize,
     /// TLS handshakes at a time.
     pub handshakes: usize,
+    /// Connections of one address (IPv6: of a /64).
+    pub connections_per_address: u32,
+    /// Event streams of one address (IPv6: of a /64).
+    pub streams_per_address: u32,
+    /// Refusals and verifications of one address (SEC-70). `None`: off.
+    pub failures_per_address: Option<Rate>,
     /// Bytes of one request head.
     pub header_bytes: usize,
     /// Bytes of one request body.
     pub body_bytes: u64,
     /// Concurrent h2 streams of one connection.
     pub streams_per_connection: u32,
+}
+
+/// So many in that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// At least 1.
+    pub count: u32,
+    pub per: Period,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    Second,
+    Minute,
+    Hour,
+}
+
+impl Period {
+    pub fn duration(self) -> Duration {
+        match self {
+            Self::Second => Duration::from_secs(1),
+            Self::Minute => Duration::from_mins(1),
+            Self::Hour => Duration::from_hours(1),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

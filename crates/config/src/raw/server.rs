@@ -11,6 +11,7 @@ use crate::checked::{ClientAuth, TlsVersion};
 use crate::host::HostPattern;
 use crate::origin::Origin;
 use crate::scalar::name::{FilePath, Reference};
+use crate::scalar::rate::Budget;
 use crate::scalar::unit::{Count, Size};
 use crate::scalar::url::AllowedOrigin;
 use crate::written::{Block, List, OneOrMany, Text};
@@ -101,6 +102,12 @@ pub(crate) struct Limits {
     pub(crate) connections: Option<Text<Count>>,
     /// TLS handshakes at a time; more wait, within `timeouts.request_head`. Default 1000.
     pub(crate) handshakes: Option<Text<Count>>,
+    /// Connections of one address at a time; peers in `trusted_proxies` are not counted. IPv6 by /64. Default 1000.
+    pub(crate) connections_per_address: Option<Text<Count>>,
+    /// Event streams of one address at a time. IPv6 by /64. Default 1000.
+    pub(crate) streams_per_address: Option<Text<Count>>,
+    /// Refused requests and new tokens of one address, like 600/m (default), 10/s, 1000/h; or off. Over it the answer is 429.
+    pub(crate) failures_per_address: Option<Text<Budget>>,
     /// Size of one request head. Default 64KiB.
     pub(crate) header_bytes: Option<Text<Size>>,
     /// Size of one request body. Default 4MiB.

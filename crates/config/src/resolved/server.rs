@@ -4,6 +4,7 @@ use serde_yaml::Value;
 
 use super::{block, duration, list, shown, size, text, word};
 use crate::checked::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
+use crate::scalar::rate::show_budget;
 
 pub(super) fn server(server: &Server) -> Value {
     let cors = match &server.cors {
@@ -83,6 +84,15 @@ fn limits(limits: &Limits) -> Value {
     block([
         ("connections", shown(limits.connections)),
         ("handshakes", shown(limits.handshakes)),
+        (
+            "connections_per_address",
+            shown(limits.connections_per_address),
+        ),
+        ("streams_per_address", shown(limits.streams_per_address)),
+        (
+            "failures_per_address",
+            text(&show_budget(limits.failures_per_address)),
+        ),
         (
             "header_bytes",
             size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)),

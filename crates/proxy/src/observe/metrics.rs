@@ -56,6 +56,11 @@ struct ResultLabels {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionLabels {
+    reason: &'static str,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -93,6 +98,7 @@ pub(crate) struct Metrics {
     certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Family<UpstreamLabels, Counter>,
     spans: Family<ResultLabels, Counter>,
+    connections_refused: Family<ConnectionLabels, Counter>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -172,6 +178,12 @@ impl Metrics {
             "Spans by what became of them: exported, dropped before (the queue was full), failed (the collector did not take them)",
             spans.clone(),
         );
+        let connections_refused = Family::default();
+        registry.register(
+            "connections_refused",
+            "Connections that were closed as soon as they came",
+            connections_refused.clone(),
+        );
         let open_streams_gauge = Gauge::default();
         registry.register(
             "open_streams",
@@ -188,6 +200,7 @@ impl Metrics {
             certificates,
             upstream_errors,
             spans,
+            connections_refused,
             open_streams: Arc::default(),
             open_streams_gauge,
         }
@@ -259,6 +272,11 @@ impl Metrics {
     /// The handle of one result; a family without any is not shown.
     pub(crate) fn spans(&self, result: &'static str) -> Counter {
         self.spans.get_or_create(&ResultLabels { result }).clone()
+    }
+
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        let labels = ConnectionLabels { reason };
+        self.connections_refused.get_or_create(&labels).inc();
     }
 
     pub(crate) fn open_stream(&self) -> OpenStream {

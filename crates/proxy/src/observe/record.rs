@@ -6,6 +6,7 @@ mod closing;
 mod ids;
 mod refusal;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub(crate) struct Record<'p> {
     name: usize,
     authority: Option<Arc<str>>,
     has_body: bool,
+    /// Whether the caller's address has paid for this request.
+    paid: bool,
     /// Whether the caller came by https, as far as it is known.
     secure: bool,
     version: Version,
@@ -63,7 +66,7 @@ impl<'p> Record<'p> {
             trace,
             method: request.method().clone(),
             path: request.uri().path().into(),
-            client: Some(peer.address.ip().to_canonical()), // until it is known who speaks through the peer
+            client: peer.address.ip().to_canonical(), // until it is known who speaks through the peer
             session: None,
             site: None,
             own: false,
@@ -81,6 +84,7 @@ impl<'p> Record<'p> {
             name: usize::MAX,
             authority: None,
             has_body: !request.body().is_end_stream(),
+            paid: false,
             secure: peer.session.is_some(),
             version: request.version(),
             closing,
@@ -95,16 +99,25 @@ impl<'p> Record<'p> {
         }
     }
 
-    pub(crate) fn arrival(&mut self, arrival: Arrival) -> Arrival {
+    /// Where it is noted who the client is, as soon as it is known better.
+    pub(crate) fn client(&mut self) -> &mut IpAddr {
+        &mut self.closing.client
+    }
+
+    pub(crate) fn arrival(&mut self, arrival: &Arrival) {
         self.name = arrival.name;
         self.authority = Some(Arc::clone(&arrival.authority));
         self.secure = arrival.secure;
-        self.closing.client = Some(arrival.client);
+        self.closing.client = arrival.client;
         if let Some(trace) = &mut self.closing.trace {
             trace.secure = arrival.secure;
         }
         self.closing.session.clone_from(&arrival.session);
-        arrival
+    }
+
+    /// Whether this is the first time that the client's address pays for this request. It does so once.
+    pub(crate) fn pays(&mut self) -> bool {
+        !std::mem::replace(&mut self.paid, true)
     }
 
     pub(crate) fn target(&mut self, target: Target) -> Target {
@@ -134,6 +147,7 @@ impl<'p> Record<'p> {
     pub(crate) fn asked(&self) -> Asked<'_> {
         Asked {
             caller: self.closing.caller.as_ref(),
+            client: self.closing.client,
             authority: self.authority.as_ref(),
             path: &self.closing.path,
         }

@@ -44,6 +44,9 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// `slots` bounds the connections of all listeners that share it: without a free slot one connection of each listener waits here,
 /// unread, and the others in the kernel's queue. A listener takes a slot only for somebody who is there: two listeners must not share
 /// the last slot such that one holds it for nobody and the other has nobody served.
+///
+/// An address that has all the connections its terms allow is refused another: before a handshake, and before it takes a slot that
+/// others wait for.
 pub(crate) async fn run<H, F, B>(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -61,17 +64,22 @@ pub(crate) async fn run<H, F, B>(
     let mut draining = std::pin::pin!(drain.begun());
     let mut waiting = None;
     loop {
-        let (tcp, address, slot) = tokio::select! {
+        let (waited, slot) = tokio::select! {
             biased;
             () = &mut draining => break,
             slot = Arc::clone(&slots).acquire_owned(), if waiting.is_some() => match (waiting.take(), slot) {
-                (Some((tcp, address)), Ok(slot)) => (tcp, address, slot),
+                (Some(waited), Ok(slot)) => (waited, slot),
                 _ => continue,
             },
             Some(_ended) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept(), if waiting.is_none() => {
                 match accepted {
-                    Ok(accepted) => waiting = Some(accepted),
+                    Ok((tcp, address)) => {
+                        let terms = terms();
+                        if let Ok(place) = terms.admit(address) {
+                            waiting = Some((tcp, address, terms, place));
+                        }
+                    }
                     Err(error) => {
                         // An error of one connection (it was reset in the queue) and one of the process look alike here; a short
                         // pause does no harm to the first and keeps the second from spinning.
@@ -82,14 +90,14 @@ pub(crate) async fn run<H, F, B>(
                 continue;
             }
         };
+        let (tcp, address, terms, place) = waited;
         let nodelay = tcp.set_nodelay(true); // events and heads are small, and late if they wait for company
         let Some(peer) = nodelay.ok().and_then(|()| Peer::of(&tcp, address)) else {
             continue;
         };
-        let (terms, handle) = (terms(), handle.clone());
-        let (tls, drain) = (tls.clone(), drain.clone());
+        let (tls, drain, handle) = (tls.clone(), drain.clone(), handle.clone());
         connections.spawn(async move {
-            let _slot = slot;
+            let _held = (slot, place);
             connection::serve(tcp, tls, peer, terms, drain, handle).await;
         });
     }

@@ -1,7 +1,7 @@
 //! One connection: which HTTP it speaks, its requests, its deadlines, its end.
 
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -49,13 +49,15 @@ pub(super) async fn serve<H, F, B>(
     let activity = Activity::new();
     let mut draining = pin!(drain.begun());
     let allowance = terms.allowance;
+    let mut place = None; // of an announced client
     let opened = timeout(allowance.request_head, async {
-        if terms.is_announcer(&peer) {
+        if terms.is_announcer(peer.address) {
             // Boxed: most connections have no such header, and need no room for it.
             let source = Box::pin(proxy_protocol::read(&mut tcp)).await?;
             if let Source::Client(client) = source {
                 tracing::debug!(proxy = %peer.address, %client, "connection announced");
                 peer = peer.announced(client).ok_or(ErrorKind::InvalidData)?;
+                place = terms.admit(client).map_err(io::Error::other)?;
             }
         }
         Socket::open(tcp, tls, Arc::clone(&activity)).await
@@ -76,6 +78,7 @@ pub(super) async fn serve<H, F, B>(
             return; // no header, no handshake or no first byte in time
         }
     };
+    let _place = place;
     peer.session = session.map(Arc::new);
     let noted = Arc::clone(&activity);
     let multiplexed = matches!(protocol, Protocol::Http2);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use config::Transport;
 use http::header::AUTHORIZATION;
-use identity::{Caller, Timestamp};
+use identity::{Caller, Presented, Timestamp};
 
 use crate::plan::Site;
 use crate::stage::trust::Arrival;
@@ -17,26 +17,39 @@ pub(crate) enum Identified {
     Proven(Caller),
 }
 
-/// Judges every credential that is there. A bad one is never treated as absent.
-pub(crate) async fn caller(
+/// Looks at every credential that is there. A bad one is never treated as absent.
+pub(crate) fn presented<'a>(
     site: &Site,
-    arrival: &Arrival,
+    arrival: &'a Arrival,
     now: Timestamp,
-) -> Result<Identified, Refusal> {
+) -> Result<Presented<'a>, Refusal> {
     let headers = &arrival.head.headers;
     if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         return Err(Refusal::Ambiguous("two Authorization lines")); // ERR-8
     }
     let Some(authentication) = &site.authentication else {
-        return Ok(Identified::Anonymous);
+        return Ok(Presented::Nothing);
     };
     if let Some(query) = arrival.head.uri.query() {
         credential_free(query, site.transport)?;
     }
-    Ok(match authentication.caller(headers, now).await? {
-        Some(caller) => Identified::Proven(caller),
-        None => Identified::Anonymous,
-    })
+    Ok(authentication.look(headers, now)?)
+}
+
+/// Who it is that presents this.
+pub(crate) async fn caller(
+    site: &Site,
+    presented: Presented<'_>,
+    now: Timestamp,
+) -> Result<Identified, Refusal> {
+    match (presented, &site.authentication) {
+        (Presented::Nothing, _) | (_, None) => Ok(Identified::Anonymous),
+        (Presented::Known(caller), Some(_)) => Ok(Identified::Proven(caller)),
+        (Presented::Unknown(unverified), Some(authentication)) => {
+            let caller = authentication.caller(unverified, now).await?;
+            Ok(Identified::Proven(caller))
+        }
+    }
 }
 
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).

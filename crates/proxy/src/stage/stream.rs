@@ -4,6 +4,7 @@
 //! complete, and never into a body with an encoding or a length (SEC-56).
 
 use std::future::Future as _;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -24,7 +25,9 @@ use crate::plan::{Plan, Site};
 use crate::server::shutdown::Ending;
 use crate::shared::Shared;
 use crate::stage::forward::{Kind, media_type};
+use crate::stage::limit::{self, Streaming, Ticket};
 use crate::stage::{authorize, route};
+use crate::stop::Refusal;
 
 /// How often a stream's caller is judged again (SEC-55 allows 5 s).
 const JUDGE_EVERY: Duration = Duration::from_secs(4);
@@ -33,6 +36,7 @@ const JUDGE_EVERY: Duration = Duration::from_secs(4);
 pub(crate) struct Asked<'r> {
     /// `None` on routes that ask nobody.
     pub(crate) caller: Option<&'r Caller>,
+    pub(crate) client: IpAddr,
     pub(crate) authority: Option<&'r Arc<str>>,
     pub(crate) path: &'r str,
 }
@@ -42,16 +46,18 @@ pub(crate) fn tend(
     plan: &Plan,
     site: &Arc<Site>,
     asked: &Asked<'_>,
+    ticket: Ticket,
     answer: Response<Body>,
-) -> Response<Body> {
+) -> Result<Response<Body>, Refusal> {
     if media_type(answer.headers()) != Kind::EventStream {
-        return answer;
+        return Ok(answer);
     }
+    let places = limit::streaming(plan, site, asked, ticket)?;
     let opaque = answer.headers().contains_key(CONTENT_ENCODING)
         || answer.headers().contains_key(CONTENT_LENGTH);
     let (head, body) = answer.into_parts();
     let Body::Passed(incoming) = body else {
-        return Response::from_parts(head, body);
+        return Ok(Response::from_parts(head, body));
     };
     let now = Instant::now();
     let tended = Tended {
@@ -69,8 +75,9 @@ pub(crate) fn tend(
         timer: Box::pin(tokio::time::sleep_until(now)),
         ending: plan.shared.drain.ending(),
         _open: plan.shared.metrics.open_stream(),
+        _places: places,
     };
-    Response::from_parts(head, Body::Tended(Box::new(tended)))
+    Ok(Response::from_parts(head, Body::Tended(Box::new(tended))))
 }
 
 /// An event stream on its way down.
@@ -91,6 +98,7 @@ pub(crate) struct Tended {
     timer: Pin<Box<Sleep>>,
     ending: Ending,
     _open: OpenStream,
+    _places: Streaming,
 }
 
 impl Tended {

@@ -45,13 +45,19 @@ pub(crate) struct Arrival {
     pub(crate) session: Option<Arc<Session>>,
 }
 
-/// Reads who is there and whom they ask, or refuses a request that can be read in two ways.
+/// Reads who is there and whom they ask, or refuses a request that can be read in two ways. `client` is told as soon as it is known.
 pub(crate) fn arrival(
     rules: &Rules,
     peer: &Peer,
     request: Request<Incoming>,
+    client: &mut IpAddr,
 ) -> Result<Arrival, Refusal> {
     let (head, body) = request.into_parts();
+    let believed = is_trusted(&rules.proxies, peer.address.ip());
+    let forwarded = believed.then(|| Forwarded::read(rules, peer, &head.headers));
+    if let Some(Ok(forwarded)) = &forwarded {
+        *client = forwarded.client; // whatever else is wrong with the request, it is theirs
+    }
     form(&head)?;
     let sent = authority(&head)?;
     if let Some(session) = &peer.session
@@ -61,12 +67,7 @@ pub(crate) fn arrival(
             authority: sent.chars().take(128).collect(),
         });
     }
-    let believed = is_trusted(&rules.proxies, peer.address.ip());
-    let forwarded = if believed {
-        Some(Forwarded::read(rules, peer, &head.headers)?)
-    } else {
-        None
-    };
+    let forwarded = forwarded.transpose()?;
     // What a proxy says of its own client counts more than how it reached us.
     let secure = forwarded
         .as_ref()

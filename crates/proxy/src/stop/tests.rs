@@ -41,6 +41,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UpstreamLate(Duration::from_mins(5)),
         Refusal::UpstreamUnauthorized(StatusCode::UNAUTHORIZED),
         Refusal::UpstreamAnswer("a redirect on an MCP route"),
+        Refusal::RateLimited(Exceeded::StreamsOfCaller(64)),
     ]
 }
 
@@ -68,7 +69,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::UpstreamLate(_) => 19,
         Refusal::UpstreamUnauthorized(_) => 20,
         Refusal::UpstreamAnswer(_) => 21,
-        Refusal::Unproven(_) => 22,
+        Refusal::RateLimited(_) => 22,
+        Refusal::Unproven(_) => 23,
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Closing {
     pub(super) trace: Option<Box<Trace>>,
     pub(super) method: Method,
     pub(super) path: Box<str>,
-    pub(super) client: Option<IpAddr>,
+    pub(super) client: IpAddr,
     pub(super) session: Option<Arc<Session>>,
     pub(super) site: Option<Arc<Site>>,
     pub(super) own: bool,

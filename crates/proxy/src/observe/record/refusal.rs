@@ -8,6 +8,7 @@ use super::Record;
 use super::closing::shown;
 use crate::body::{Body, own};
 use crate::observe::metrics::Outcome;
+use crate::stage::limit::whole_seconds;
 use crate::stop::{Challenge, Public, Refusal};
 
 impl Record<'_> {
@@ -32,7 +33,7 @@ impl Record<'_> {
             ($level:ident) => {
                 tracing::$level!(
                     reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
-                    client = %closing.client.map(|client| client.to_string()).unwrap_or_default(), reference, trace = closing.trace_id(), cause = %refusal, "request refused"
+                    client = %closing.client, reference, trace = closing.trace_id(), cause = %refusal, "request refused"
                 )
             };
         }
@@ -57,7 +58,10 @@ impl Record<'_> {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(after) = refusal.retry_after() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        if let Refusal::RateLimited(exceeded) = refusal {
+            exceeded.apply(headers);
         }
         if self.has_body && self.version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close")); // what is left of the body is nobody's request
