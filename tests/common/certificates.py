@@ -13,6 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ECDSA, RSA = "ECDSA P-256", "RSA 2048"
 # Clients believe no longer ones.
 DAYS = 90
+# Scanners want a place that tells of withdrawn certificates; nobody asks there.
+NOWHERE = x509.DistributionPoint([x509.UniformResourceIdentifier("http://localhost/withdrawn.crl")], None, None, None)
 
 
 def new_key(kind: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
@@ -42,16 +44,17 @@ class Authority:
             .sign(self.key, hashes.SHA256())
         )
 
-    def begin(self, subject: x509.Name, key: object) -> x509.CertificateBuilder:
+    def begin(self, subject: x509.Name, key: object, days: int = DAYS) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
+        begin = min(now, now + datetime.timedelta(days=days)) - datetime.timedelta(hours=1)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=DAYS))
+            .not_valid_before(begin)
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
@@ -59,17 +62,18 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, kind: str = ECDSA) -> tuple[bytes, bytes]:
-        """A new certificate and its key, both PEM."""
+    def issue(self, kind: str = ECDSA, days: int = DAYS) -> tuple[bytes, bytes]:
+        """A new certificate and its key, both PEM; one that has expired if the days are negative."""
         key = new_key(kind)
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
         certificate = (
-            self.begin(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key())
+            self.begin(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key(), days)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.CRLDistributionPoints([NOWHERE]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         return (

@@ -59,10 +59,10 @@ class Stream:
         return True
 
 
-async def open_stream(port: int, token: str, tls: ssl.SSLContext | None = None) -> Stream:
+async def open_stream(port: int, token: str, tls: ssl.SSLContext | None, path: str) -> Stream:
     """Asks for the stream and waits for its first event."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
-    lines = ("GET /mcp HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: text/event-stream", f"Authorization: Bearer {token}")
+    lines = (f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: text/event-stream", f"Authorization: Bearer {token}")
     writer.write("\r\n".join((*lines, "", "")).encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     if not head.startswith(b"HTTP/1.1 200"):
@@ -73,10 +73,12 @@ async def open_stream(port: int, token: str, tls: ssl.SSLContext | None = None) 
     return stream
 
 
-async def open_streams(port: int, tokens: list[str], tls: ssl.SSLContext | None = None) -> list[Stream]:
+async def open_streams(
+    port: int, tokens: list[str], tls: ssl.SSLContext | None = None, path: str = "/mcp"
+) -> list[Stream]:
     """One for each token. A hundred at a time, as no listener takes a thousand connections in one instant."""
     streams: list[Stream] = []
     while len(streams) < len(tokens):
         some = tokens[len(streams) : len(streams) + 100]
-        streams += await asyncio.gather(*(open_stream(port, token, tls) for token in some))
+        streams += await asyncio.gather(*(open_stream(port, token, tls, path) for token in some))
     return streams

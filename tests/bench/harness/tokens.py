@@ -1,6 +1,5 @@
 """The keys and the many tokens of a run. Signing takes a while, so both are kept while the tokens are good."""
 
-import base64
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -8,19 +7,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from signing import ISSUER, encode, encode_json
 
-ISSUER = "https://login.example.com/"
 AUDIENCE = "https://mcp.example.com/mcp"
 LIFETIME, KEPT = 48 * 3600, 24 * 3600
 PER_TASK = 1_000
-
-
-def encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def encode_json(value: object) -> str:
-    return encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def sign(key: rsa.RSAPrivateKey, now: int, number: int, **claims: object) -> str:

@@ -2,7 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,10 @@ def script(path: Path, text: str, **values: object) -> Path:
     return path
 
 
+# For who is stopped while a thread waits for one.
+RUNNING: set[subprocess.Popen] = set()
+
+
 @dataclass
 class Measured:
     requests: int
@@ -56,18 +63,32 @@ def milliseconds(text: str) -> float:
     return float(value) * {"us": 0.001, "ms": 1, "s": 1_000, "m": 60_000}[unit]
 
 
-def wrk(url: str, lua: Path, seconds: float, connections: int) -> Measured:
-    """Runs where the caller runs, which is not the core of the proxy."""
+def wrk(url: str, lua: Path, seconds: float, connections: int, enough: Callable[[], bool] | None = None) -> Measured:
+    """Runs where the caller runs, which is not the core of the proxy. Ends after the time, or when there was enough."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "10s", "--latency", "-s", lua, url]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 60)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    RUNNING.add(process)
+    try:
+        while enough and process.poll() is None:
+            time.sleep(0.2)
+            if enough():
+                process.send_signal(signal.SIGINT)
+                break
+        told, _ = process.communicate(timeout=seconds + 60)
+    finally:
+        RUNNING.discard(process)
+        process.kill()
+        process.wait()
 
     def found(pattern: str) -> str | None:
-        match = re.search(pattern, done.stdout)
+        match = re.search(pattern, told)
         return match and match.group(1)
 
     requests = found(r"(\d+) requests in")
-    if done.returncode != 0 or not requests:
-        raise RuntimeError(f"wrk failed at {url}:\n{done.stdout}{done.stderr}")
+    if process.returncode != 0 or not requests:
+        raise RuntimeError(f"wrk failed at {url}:\n{told}")
     errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", found(r"Socket errors: (.*)") or "")))
     return Measured(
         requests=int(requests),
