@@ -11,6 +11,7 @@ mod server;
 mod shared;
 mod stage;
 mod stop;
+pub mod watch;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -76,7 +76,7 @@ pub struct Clients {
     pub auth: ClientAuth,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
     Required,
     Optional,

@@ -22,7 +22,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -58,21 +58,23 @@ impl TlsError {
 
 /// The TLS of all public listeners.
 pub(crate) struct Tls {
-    settings: config::Tls,
     clock: Clock,
     current: ArcSwap<Loaded>,
     hasher: RandomState,
     /// Places for handshakes.
     handshakes: Semaphore,
-    /// A mark of the files that were loaded first.
-    loaded_at_start: u64,
+    /// Rung when other settings are in use: other files may have to be watched.
+    resettled: Notify,
 }
 
 /// Everything of one handshake.
-struct Loaded {
+pub(crate) struct Loaded {
+    settings: Arc<config::Tls>,
+    /// Of the files it was made from.
+    mark: u64,
     config: Arc<ServerConfig>,
     set: Arc<Set>,
-    /// Tickets of sessions that may be resumed. They outlive certificates, but not the roots that clients were judged by.
+    /// Tickets of sessions that may be resumed. They outlive certificates, but not the rules that clients were judged by.
     tickets: Arc<dyn ProducesTickets>,
     clients: u64,
 }
@@ -94,32 +96,47 @@ impl Tls {
         clock: Clock,
     ) -> Result<Self, TlsError> {
         let hasher = RandomState::new();
-        let files = Files::read(settings)?;
-        let tickets = tickets().map_err(|error| TlsError::new("server.tls", error.to_string()))?;
-        let clients = hasher.hash_one(&files.clients);
-        let loaded = Loaded::build(settings, &files, &clock, tickets, clients)?;
+        let settings = Arc::new(settings.clone());
+        let files = Files::read(&settings)?;
+        let loaded = Loaded::build(&settings, &files, &clock, &hasher, None)?;
         Ok(Self {
-            settings: settings.clone(),
             clock,
             current: ArcSwap::from_pointee(loaded),
-            loaded_at_start: hasher.hash_one((&files.pairs, &files.clients)),
             hasher,
             handshakes: Semaphore::new(handshakes),
+            resettled: Notify::new(),
         })
     }
 
+    /// Reads and checks what other settings name. Nothing changes before it is [taken](Self::take).
+    pub(crate) fn prepare(&self, settings: &config::Tls) -> Result<Arc<Loaded>, TlsError> {
+        let old = self.current.load_full();
+        let settings = Arc::new(settings.clone());
+        let files = Files::read(&settings)?;
+        if old.settings == settings && old.mark == self.mark(&files) {
+            return Ok(old);
+        }
+        Loaded::build(&settings, &files, &self.clock, &self.hasher, Some(&old)).map(Arc::new)
+    }
+
+    pub(crate) fn take(&self, prepared: Arc<Loaded>) {
+        self.current.store(prepared);
+        self.resettled.notify_one();
+    }
+
     /// Takes the place of what is in use, if everything in the files is good.
-    fn replace(&self, files: &Files) -> Result<(), TlsError> {
-        let clients = self.hasher.hash_one(&files.clients);
+    fn replace(&self, settings: &Arc<config::Tls>, files: &Files) -> Result<(), TlsError> {
         let old = self.current.load();
-        let tickets = if old.clients == clients {
-            Arc::clone(&old.tickets)
-        } else {
-            tickets().map_err(|error| TlsError::new("server.tls", error.to_string()))?
-        };
-        let new = Loaded::build(&self.settings, files, &self.clock, tickets, clients)?;
-        self.current.store(Arc::new(new));
+        if !Arc::ptr_eq(&old.settings, settings) {
+            return Ok(()); // replaced since the files were read, by settings whose files were read later
+        }
+        let new = Loaded::build(settings, files, &self.clock, &self.hasher, Some(&old))?;
+        let _newer = self.current.compare_and_swap(&old, Arc::new(new));
         Ok(())
+    }
+
+    fn mark(&self, files: &Files) -> u64 {
+        self.hasher.hash_one((&files.pairs, &files.clients))
     }
 
     /// The certificates in use.
@@ -208,19 +225,21 @@ fn subject(certificate: &CertificateDer<'_>) -> Box<str> {
     subject.chars().take(SUBJECT_CHARACTERS).collect()
 }
 
-fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
-    rustls::crypto::aws_lc_rs::Ticketer::new()
-}
-
 impl Loaded {
     fn build(
-        settings: &config::Tls,
+        settings: &Arc<config::Tls>,
         files: &Files,
         clock: &Clock,
-        tickets: Arc<dyn ProducesTickets>,
-        clients: u64,
+        hasher: &RandomState,
+        old: Option<&Self>,
     ) -> Result<Self, TlsError> {
         let failed = |error: &dyn std::fmt::Display| TlsError::new("server.tls", error.to_string());
+        let auth = settings.clients.as_ref().map(|clients| clients.auth);
+        let clients = hasher.hash_one((&files.clients, auth));
+        let tickets = match old {
+            Some(old) if old.clients == clients => Arc::clone(&old.tickets),
+            _ => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| failed(&error))?,
+        };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut pairs = Vec::with_capacity(settings.pairs.len());
         for (pair, (certificate, key)) in settings.pairs.iter().zip(&files.pairs) {
@@ -249,6 +268,8 @@ impl Loaded {
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
         config.ticketer = Arc::clone(&tickets);
         Ok(Self {
+            settings: Arc::clone(settings),
+            mark: hasher.hash_one((&files.pairs, &files.clients)),
             config: Arc::new(config),
             set,
             tickets,

@@ -141,17 +141,49 @@ fn sessions_outlive_certificates_but_not_the_roots_of_clients() {
     let mut settings = settings(vec![first]);
     settings.clients = Some(Clients {
         ca: roots,
-        auth: ClientAuth::Required,
+        auth: ClientAuth::Optional,
     });
+    let settings = Arc::new(settings);
     let tls = Tls::load(&settings, 1, at(NOW)).unwrap();
     let tickets = || Arc::clone(&tls.current.load().tickets);
     let before = tickets();
     pair(folder.path(), "a", &["a.example"]);
-    tls.replace(&Files::read(&settings).unwrap()).unwrap();
+    tls.replace(&settings, &Files::read(&settings).unwrap())
+        .unwrap();
     assert!(Arc::ptr_eq(&before, &tickets()));
     pair(folder.path(), "roots", &[]);
-    tls.replace(&Files::read(&settings).unwrap()).unwrap();
-    assert!(!Arc::ptr_eq(&before, &tickets()));
+    tls.replace(&settings, &Files::read(&settings).unwrap())
+        .unwrap();
+    let after = tickets();
+    assert!(!Arc::ptr_eq(&before, &after));
+    // Whoever came without a certificate while none was needed must not come back without one.
+    let mut stricter = config::Tls::clone(&settings);
+    stricter.clients.as_mut().unwrap().auth = ClientAuth::Required;
+    tls.take(tls.prepare(&stricter).unwrap());
+    assert!(!Arc::ptr_eq(&after, &tickets()));
+}
+
+#[test]
+fn other_settings_are_taken_as_a_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = settings(vec![pair(folder.path(), "a", &["a.example"])]);
+    let tls = Tls::load(&first, 1, at(NOW)).unwrap();
+    let same = tls.prepare(&first).unwrap();
+    assert!(Arc::ptr_eq(&same, &tls.current.load()), "nothing is new");
+    let broken = Pair {
+        certificate: folder.path().join("nowhere"),
+        ..first.pairs[0].clone()
+    };
+    assert!(tls.prepare(&settings(vec![broken])).is_err());
+    let second = settings(vec![pair(folder.path(), "b", &["b.example"])]);
+    let prepared = tls.prepare(&second).unwrap();
+    let place = || tls.set().expiries().next().unwrap().0.to_owned();
+    assert_eq!(place(), "place of a", "prepared is not yet taken");
+    // A change of the old files that is noticed only now is older than the new settings.
+    let stale = Arc::clone(&tls.current.load().settings);
+    tls.take(prepared);
+    tls.replace(&stale, &Files::read(&stale).unwrap()).unwrap();
+    assert_eq!(place(), "place of b");
 }
 
 #[test]
