@@ -98,32 +98,6 @@ async fn r9112_heads_that_two_parsers_could_read_differently_are_refused() {
 }
 
 #[tokio::test]
-async fn r9112_length_beside_chunked_is_one_request_and_the_end_of_the_connection() {
-    let world = world("", &[OPEN]).await;
-    let smuggled = "POST /mcp HTTP/1.1\r\nHost: HOST\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n\
-                    POST /mcp?smuggled HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n";
-    let mut connection = world.client().connect().await;
-    connection.write(filled(&world, smuggled).as_bytes()).await;
-    let first = connection.answer().await.unwrap();
-    assert!(matches!(first.status, 200 | 400), "{}", first.status);
-    assert!(
-        connection.answer().await.is_none(),
-        "what follows is nobody's request"
-    );
-    for seen in world.server.recorded() {
-        assert_eq!(
-            (seen.target.as_str(), seen.body.as_slice()),
-            ("/mcp", &b"hello"[..])
-        );
-        assert!(
-            !(seen.headers.has("content-length") && seen.headers.has("transfer-encoding")),
-            "never both"
-        );
-    }
-    assert!(world.server.requests() <= 1);
-}
-
-#[tokio::test]
 async fn sec_33_http_1_0_is_answered_and_closed() {
     let world = world("", &[OPEN]).await;
     let answer = raw(

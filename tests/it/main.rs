@@ -22,6 +22,7 @@ mod demo;
 mod deploy;
 mod forwarded;
 mod forwarding;
+mod framing;
 mod hosts_and_paths;
 mod http1_hygiene;
 mod http2;

@@ -5,7 +5,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -21,6 +23,15 @@ pub(crate) fn own<B>(status: StatusCode, body: B) -> Response<B> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
+}
+
+/// Whether a message with a transfer coding has `chunked` and nothing else. Whatever else is applied to a body would be lost at this
+/// hop: the coding is taken off, or read in two ways (RFC 9112 section 6.1), and its name with it.
+pub(crate) fn is_chunked_alone(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = lines.next().map(HeaderValue::as_bytes);
+    let alone = first.is_none_or(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    alone && lines.next().is_none()
 }
 
 /// The body of an answer.

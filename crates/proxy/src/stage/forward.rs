@@ -19,7 +19,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::body::{Body, Cut, Upload};
+use crate::body::{Body, Cut, Upload, is_chunked_alone};
 use crate::plan::Site;
 use crate::stage::inject::Outbound;
 use crate::stop::Refusal;
@@ -158,6 +158,9 @@ async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Bod
         return Err(Refusal::UpstreamAnswer("it switches protocols unasked"));
     }
     if head.headers.contains_key(TRANSFER_ENCODING) {
+        if !is_chunked_alone(&head.headers) {
+            return Err(Refusal::UpstreamAnswer("a transfer coding besides chunked"));
+        }
         head.headers.remove(CONTENT_LENGTH); // the chunks count (RFC 9112 section 6.3); with it the answer would be cut there
     }
     head.version = Version::HTTP_11; // ours is the caller's connection's business, whatever the upstream speaks

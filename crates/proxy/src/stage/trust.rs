@@ -11,6 +11,7 @@ use http::{Method, Request, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 
+use crate::body::is_chunked_alone;
 use crate::plan::names::Names;
 use crate::server::Peer;
 use crate::server::tls::Session;
@@ -59,6 +60,9 @@ pub(crate) fn arrival(
         *client = forwarded.client; // whatever else is wrong with the request, it is theirs
     }
     form(&head)?;
+    if !is_chunked_alone(&head.headers) {
+        return Err(Refusal::Ambiguous("a transfer coding besides chunked"));
+    }
     let sent = authority(&head)?;
     if let Some(session) = &peer.session
         && !session.is_for(sent)
