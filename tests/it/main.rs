@@ -38,6 +38,7 @@ mod own_answers;
 mod protected_resource;
 mod providers;
 mod proxy_protocol;
+mod series;
 mod setting;
 mod shutdown;
 mod sidecar;

@@ -146,7 +146,7 @@ async fn traces_a_callers_trace_goes_on_here_and_at_the_upstream() {
     );
     let resource = Export::read(&export).resource;
     assert_eq!(resource["service.name"], "portcullis");
-    assert!((counted(&world, "exported").await - 2.0).abs() < 0.1);
+    wait_for_count(&world, "exported", 2.0).await;
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ fn serve(config: Config, environment: &Environment) -> End {
             clock: since_1970,
         });
         let gateway = Gateway::start(config, clock(), tracing).await?;
+        gateway.count_dropped_lines(logs.dropped());
         serve_until_told(gateway).await;
         Ok(())
     });

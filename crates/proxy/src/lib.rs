@@ -16,6 +16,7 @@ pub mod watch;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use config::Config;
@@ -117,7 +118,7 @@ impl Gateway {
         }
         let (admin, address) = bind(config.admin.listen)?;
         tracing::info!(%address, "admin listening");
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(clock());
         let (tracer, exporter) = tracing
             .map(|tracing| Tracer::new(tracing, &metrics))
             .unzip();
@@ -134,6 +135,12 @@ impl Gateway {
             admin,
             exporting: exporter.map(Exporter::start),
         })
+    }
+
+    /// Tells the operator how many log lines were dropped, for whoever counts them.
+    pub fn count_dropped_lines(&self, dropped: Arc<AtomicU64>) {
+        let shared = Arc::clone(&self.plans.load().shared);
+        shared.metrics.log_lines.are_counted_by(dropped);
     }
 
     /// The addresses clients may use.

@@ -9,6 +9,7 @@ pub mod gateway;
 mod http_server;
 pub mod idp;
 pub mod mcp_server;
+pub mod openmetrics;
 pub mod otlp;
 pub mod recorder;
 mod wire;

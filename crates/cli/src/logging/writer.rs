@@ -20,7 +20,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Queue {
     lines: SyncSender<Vec<u8>>,
+    /// Since the last line that told of it.
     dropped: Arc<AtomicU64>,
+    /// Since the beginning.
+    all_dropped: Arc<AtomicU64>,
 }
 
 /// Keeps the log alive; dropping it waits, for a bounded time, until what was logged before is written.
@@ -29,6 +32,14 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
+    /// How many lines were dropped since the beginning.
+    pub(crate) fn dropped(&self) -> Arc<AtomicU64> {
+        let queue = self.end.as_ref().map(|(queue, _)| queue);
+        queue
+            .map(|queue| Arc::clone(&queue.all_dropped))
+            .unwrap_or_default()
+    }
+
     /// For a program whose log had already begun elsewhere.
     pub(super) fn none() -> Self {
         Self { end: None }
@@ -61,7 +72,11 @@ pub(super) fn begin(
             let _gone = sink.flush();
             let _nobody_waits = written.send(());
         })?;
-    let queue = Queue { lines, dropped };
+    let queue = Queue {
+        lines,
+        dropped,
+        all_dropped: Arc::default(),
+    };
     let logs = Logs {
         end: Some((queue.clone(), ended)),
     };
@@ -84,6 +99,7 @@ impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if !line.is_empty() && self.lines.try_send(line.to_vec()).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.all_dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -151,6 +167,7 @@ mod tests {
         for _ in 0..10 {
             queue.write_all(b"lost\n").unwrap();
         }
+        assert_eq!(logs.dropped().load(Ordering::Relaxed), 10);
         opener.send(()).unwrap();
         while !taken.lock().unwrap().contains("dropped") {
             std::thread::yield_now();

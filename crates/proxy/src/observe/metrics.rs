@@ -3,96 +3,45 @@
 //! Label values come from the configuration or from closed sets of ours, never from a request, so the number of series is bounded
 //! whatever callers send. Handles for the common case are resolved once per route.
 
+mod labels;
+mod log_lines;
+mod process;
+mod timing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
-use identity::Authenticators;
-use prometheus_client::encoding::EncodeLabelSet;
+use identity::{Authenticators, Timestamp};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::server::tls::Tls;
+use labels::{
+    AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, RequestLabels,
+    ResultLabels, UpstreamLabels,
+};
+use process::Process;
+use timing::Durations;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    outcome: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AuthenticationLabels {
-    authenticator: String,
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AuthenticatorLabels {
-    authenticator: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CertificateLabels {
-    certificate: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UpstreamLabels {
-    route: String,
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConnectionLabels {
-    reason: &'static str,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The upstream answered.
-    Allowed,
-    /// One of our own URLs answered, or a preflight.
-    Answered,
-    Refused,
-    /// The upstream or the gateway itself could not.
-    Failed,
-    /// The client left before the answer was complete.
-    ClientGone,
-}
-
-impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::ClientGone => "client_gone",
-        }
-    }
-}
+pub(crate) use super::outcome::Outcome;
+pub(crate) use log_lines::LogLines;
+pub(crate) use timing::{NOBODYS, OURS, Timing};
 
 /// Everything that is counted.
 pub(crate) struct Metrics {
     registry: Registry,
+    /// Of requests for our own URLs.
+    pub(crate) ours: Timing,
+    /// Of requests that no route was found for.
+    pub(crate) nobodys: Timing,
+    pub(crate) log_lines: LogLines,
     requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
-    own_durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    durations: Durations,
+    own_durations: Durations,
     authentications: Family<AuthenticationLabels, Counter>,
     key_ages: Family<AuthenticatorLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
@@ -107,39 +56,34 @@ pub(crate) struct Metrics {
 #[derive(Clone)]
 pub(crate) struct SiteMetrics {
     pub(crate) allowed: Counter,
-    pub(crate) duration: Histogram,
-    pub(crate) own_duration: Histogram,
+    pub(crate) timing: Timing,
     /// Proven callers by authenticator.
     pub(crate) proven: Vec<(Box<str>, Counter)>,
 }
 
-fn whole() -> Histogram {
-    Histogram::new([
-        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-        300.0,
-    ])
-}
-
-fn own() -> Histogram {
-    Histogram::new([
-        0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1,
-        1.0,
-    ])
-}
-
 impl Metrics {
-    pub(crate) fn new() -> Self {
-        let mut registry = Registry::with_prefix("portcullis");
+    /// With the time at which the process began.
+    pub(crate) fn new(started: Timestamp) -> Self {
+        let mut whole_registry = Registry::default();
+        whole_registry.register_collector(Box::new(Process { started }));
+        let registry = whole_registry.sub_registry_with_prefix("portcullis");
+        registry.register(
+            "build",
+            "Which program this is",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        let log_lines = LogLines::default();
+        registry.register_collector(Box::new(log_lines.clone()));
         let requests = Family::default();
         registry.register("requests", "Requests by how they ended", requests.clone());
-        let durations = Family::new_with_constructor(whole as fn() -> Histogram);
+        let durations = Family::new_with_constructor(timing::whole as fn() -> Histogram);
         registry.register_with_unit(
             "request_duration",
             "From the head of a request to the end of its answer",
             Unit::Seconds,
             durations.clone(),
         );
-        let own_durations = Family::new_with_constructor(own as fn() -> Histogram);
+        let own_durations = Family::new_with_constructor(timing::own as fn() -> Histogram);
         registry.register_with_unit(
             "gateway_duration",
             "The gateway's own part: to the head of the answer, less the wait for the upstream",
@@ -190,8 +134,12 @@ impl Metrics {
             "Event streams open now",
             open_streams_gauge.clone(),
         );
+        let timing = |route: &str| Timing::of(route, &durations, &own_durations);
         Self {
-            registry,
+            ours: timing(OURS),
+            nobodys: timing(NOBODYS),
+            registry: whole_registry,
+            log_lines,
             requests,
             durations,
             own_durations,
@@ -212,9 +160,6 @@ impl Metrics {
         route: &str,
         authenticators: impl Iterator<Item = &'n str>,
     ) -> SiteMetrics {
-        let labels = RouteLabels {
-            route: route.to_owned(),
-        };
         let proven = |name: &str| {
             let labels = AuthenticationLabels {
                 authenticator: name.to_owned(),
@@ -234,8 +179,7 @@ impl Metrics {
                     reason: "",
                 })
                 .clone(),
-            duration: self.durations.get_or_create(&labels).clone(),
-            own_duration: self.own_durations.get_or_create(&labels).clone(),
+            timing: Timing::of(route, &self.durations, &self.own_durations),
             proven: authenticators.map(proven).collect(),
         }
     }
@@ -335,10 +279,5 @@ impl SiteMetrics {
         {
             counter.inc();
         }
-    }
-
-    pub(crate) fn observe(&self, whole: Duration, own: Duration) {
-        self.duration.observe(whole.as_secs_f64());
-        self.own_duration.observe(own.as_secs_f64());
     }
 }

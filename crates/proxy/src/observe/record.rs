@@ -8,7 +8,7 @@ mod refusal;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{Request, Response, Version};
@@ -74,7 +74,7 @@ impl<'p> Record<'p> {
             outcome: Outcome::ClientGone,
             reason: "client_gone",
             status: 0,
-            own_time: Duration::ZERO,
+            own_time: None,
             done: false,
         };
         Self {
@@ -189,7 +189,7 @@ impl<'p> Record<'p> {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
         }
         closing.status = answer.status().as_u16();
-        closing.own_time = closing.started.elapsed().saturating_sub(waited.0);
+        closing.own_time = Some(closing.started.elapsed().saturating_sub(waited.0));
         if closing.outcome == Outcome::ClientGone {
             let forwarded = closing.site.is_some() && !waited.0.is_zero();
             closing.outcome = if forwarded {

@@ -14,7 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use identity::Caller;
 
 use crate::body::{Body, BodyError};
-use crate::observe::metrics::Outcome;
+use crate::observe::metrics::{NOBODYS, OURS, Outcome, Timing};
 use crate::observe::trace::{Ended, Trace, Whose};
 use crate::plan::Site;
 use crate::server::tls::Session;
@@ -40,7 +40,8 @@ pub(super) struct Closing {
     pub(super) outcome: Outcome,
     pub(super) reason: &'static str,
     pub(super) status: u16,
-    pub(super) own_time: Duration,
+    /// Known once an answer has come to be.
+    pub(super) own_time: Option<Duration>,
     pub(super) done: bool,
 }
 
@@ -48,8 +49,16 @@ impl Closing {
     pub(super) fn route(&self) -> &str {
         match &self.site {
             Some(site) => &site.name,
-            None if self.own => "portcullis",
-            None => "none",
+            None if self.own => OURS,
+            None => NOBODYS,
+        }
+    }
+
+    fn timing(&self) -> &Timing {
+        match &self.site {
+            Some(site) => &site.metrics.timing,
+            None if self.own => &self.shared.metrics.ours,
+            None => &self.shared.metrics.nobodys,
         }
     }
 
@@ -59,9 +68,7 @@ impl Closing {
             return;
         }
         let whole = self.started.elapsed();
-        if let Some(site) = &self.site {
-            site.metrics.observe(whole, self.own_time);
-        }
+        self.timing().observe(whole, self.own_time);
         match (&self.site, self.outcome) {
             (Some(site), Outcome::Allowed) => {
                 site.metrics.allowed.inc();

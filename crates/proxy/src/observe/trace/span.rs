@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 
 use super::Trace;
 use super::otlp::Message;
-use crate::observe::metrics::Outcome;
+use crate::observe::metrics::{NOBODYS, OURS, Outcome};
 use crate::plan::Site;
 
 /// Kinds of `Span`.
@@ -81,8 +81,8 @@ impl Ended {
                 &*site.name,
                 Some(&*site.path),
             ),
-            Whose::Own => (name.to_owned(), "portcullis", None),
-            Whose::Nobody => (name.to_owned(), "none", None),
+            Whose::Own => (name.to_owned(), OURS, None),
+            Whose::Nobody => (name.to_owned(), NOBODYS, None),
         };
         let mut span = self.begin(&name, SERVER);
         if let Some(parent) = &self.trace.parent {
