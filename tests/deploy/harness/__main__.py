@@ -1,6 +1,7 @@
 """Builds the image into a folder and starts it in each form of deployment. Start it with tests/deploy/run."""
 
 import argparse
+import dataclasses
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import image
 from container import Container
 from outside import ISSUER, Outside, ask
 from report import Report
+from unit import confinement
 
 #: The issue's promise for the program that is shipped.
 LARGEST = 15_000_000
@@ -60,7 +62,7 @@ def run(report: Report, built: image.Image, form: forms.Form, outside: Outside, 
     if not form.tls:
         roots = None
 
-    container = Container(f"{form.name}-root", built, work, volumes, form.environment, form.hosts)
+    container = Container(f"{form.name}-root", built, work, volumes, form.environment, form.hosts, form.confine)
     print(f"  healthy after {container.wait_until_healthy() * 1000:.0f} ms")
     status = container.status()
     for what, expected in {"Uid": built.uid, "Gid": built.gid}.items():
@@ -115,6 +117,8 @@ def main() -> int:
     readme = (deploy / "README.md").read_text()
     every = [forms.compose(deploy, ISSUER)]
     every += [forms.kubernetes(name, (asked.work / f"{name}.yaml").read_text(), ISSUER) for name in ("edge", "sidecar")]
+    # The unit does not say what is in gateway.yaml: the configuration of Compose, under what the unit forbids.
+    every.append(dataclasses.replace(every[0], name="unit", confine=confinement(deploy / "portcullis.service")))
     for form in every:
         run(report, built, form, outside, asked.work, readme)
     report.check("the exposed port is one that is used", set(built.ports) <= {form.port for form in every}, built.ports)

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from image import Image
@@ -34,10 +35,20 @@ def bind_read_only(source: Path, target: Path) -> None:
 
 
 class Container:
-    """A running image. `volumes`: folders by where they are mounted, all of them read-only."""
+    """A running image. `volumes`: folders by where they are mounted, all of them read-only. `confine`: what else shuts the process in."""
 
-    def __init__(self, name: str, image: Image, work: Path, volumes: dict[str, Path], environment: dict[str, str], hosts: list[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        image: Image,
+        work: Path,
+        volumes: dict[str, Path],
+        environment: dict[str, str],
+        hosts: list[str],
+        confine: Callable[[], None] = lambda: None,
+    ) -> None:
         self.image = image
+        self.confine = confine
         self.environment = {"PATH": "/usr/bin:/bin"} | image.environment | environment
         self.root = work / name
         shutil.rmtree(self.root, ignore_errors=True)
@@ -68,6 +79,7 @@ class Container:
             os.setgid(self.image.gid)
             os.setuid(self.image.uid)
             LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            self.confine()
 
         return subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=enter)
 

@@ -1,6 +1,7 @@
 """The ways to deploy, read from their own files: what is mounted where, who the user is, which ports and probes there are."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Form:
     grace: float
     #: What the kubelet asks: port and path.
     probes: list[tuple[int, str]] = field(default_factory=list)
+    #: What else shuts the process in.
+    confine: Callable[[], None] = lambda: None
 
     def configuration(self) -> str:
         (text,) = [files["gateway.yaml"] for files in self.volumes.values() if files]
