@@ -38,6 +38,8 @@ mod own_answers;
 mod protected_resource;
 mod providers;
 mod proxy_protocol;
+mod reload;
+mod reload_streams;
 mod series;
 mod setting;
 mod shutdown;

@@ -8,18 +8,12 @@ use crate::{End, report, sources};
 pub(crate) fn check(option: Option<PathBuf>, env_file: Option<&Path>, resolved: bool) -> End {
     let name = sources::config_path(option.clone()).display().to_string();
     match sources::load(option, env_file) {
-        Ok((config, environment)) => {
-            let _warned = sources::traces(&environment);
-            report::output(&if resolved {
-                config::resolved(&config)
-            } else {
-                format!(
-                    "{name} is good: {} route(s), {} authenticator(s)\n",
-                    config.routes.len(),
-                    config.authenticators.len()
-                )
-            })
-        }
+        Ok(config) if resolved => report::output(&config::resolved(&config)),
+        Ok(config) => report::output(&format!(
+            "{name} is good: {} route(s), {} authenticator(s)\n",
+            config.routes.len(),
+            config.authenticators.len()
+        )),
         Err(end) => end,
     }
 }

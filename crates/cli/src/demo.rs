@@ -52,11 +52,11 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
     let port = free_port(port).map_err(|error| report::failure(&error))?;
     let yaml = yaml(port, idp.issuer(), &upstream);
     let loaded = config::load(&yaml, &Nothing)
-        .map_err(|problems| report::problems("the demo's configuration", problems))?;
+        .map_err(|problems| report::problems(&problems.about("the demo's configuration")))?;
     let mut config = loaded.config;
     config.server.timeouts.drain = Duration::from_secs(1); // nobody else waits for its streams
     config.logging.level = Level::Warn; // what goes wrong is shown, beside what is printed here
-    let _logs = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
+    let (_logs, _dial) = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
 
     let gateway = Gateway::start(config, run::clock(), None)
         .await

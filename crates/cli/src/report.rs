@@ -32,8 +32,8 @@ pub(crate) fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> End
 }
 
 /// Everything that is wrong with a file.
-pub(crate) fn problems(name: &str, problems: Problems) -> End {
-    line(&problems.about(name).to_string());
+pub(crate) fn problems(problems: &Problems) -> End {
+    line(&problems.to_string());
     End::Misconfigured
 }
 

@@ -1,52 +1,52 @@
 //! `run`: serve until told to stop.
 
+mod reload;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Config;
 use identity::{Clock, Timestamp};
 use proxy::{Gateway, ServeError, Tracing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::sources::{self, Environment};
+use crate::sources::Origin;
 use crate::{End, logging, report};
+use reload::Reload;
 
 /// From a file.
 pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
-    match sources::load(option, env_file) {
-        Ok((config, environment)) => serve(config, &environment),
-        Err(end) => end,
-    }
+    serve(Origin::file(option, env_file))
 }
 
 /// Beside one server, from variables alone (S4).
 pub(crate) fn sidecar(upstream: &str, env_file: Option<&Path>) -> End {
-    let config = Environment::with_file(env_file).and_then(|environment| {
-        let loaded = config::sidecar(upstream, &environment);
-        Ok((sources::accept("run --upstream", loaded)?, environment))
-    });
-    match config {
-        Ok((config, environment)) => serve(config, &environment),
-        Err(end) => end,
-    }
+    serve(Origin::upstream(upstream, env_file))
 }
 
-fn serve(config: Config, environment: &Environment) -> End {
-    let traces = sources::traces(environment);
+fn serve(origin: Origin) -> End {
+    let reading = origin.read();
+    let mark = reading.mark;
+    let (config, traces) = match reading.accept() {
+        Ok(accepted) => accepted,
+        Err(end) => return end,
+    };
     let begun = logging::init(&config.logging).and_then(|logs| Ok((logs, runtime()?)));
-    let (logs, runtime) = match begun {
+    let ((logs, dial), runtime) = match begun {
         Ok(begun) => begun,
         Err(error) => return report::failure(&error),
     };
     let served = runtime.block_on(async {
+        let reload = Reload::listen(origin, mark);
         let tracing = traces.map(|settings| Tracing {
             settings,
             clock: since_1970,
         });
         let gateway = Gateway::start(config, clock(), tracing).await?;
         gateway.count_dropped_lines(logs.dropped());
+        let reloading = tokio::spawn(reload.run(gateway.reloader(), dial));
         serve_until_told(gateway).await;
+        reloading.abort();
         Ok(())
     });
     // A thread that reads from a file system or a name server that hangs cannot be ended, and must not hold up the end.

@@ -1,10 +1,13 @@
 //! Where a configuration's text and its variables come from.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{Loaded, Sources};
+use config::{Loaded, Problems, Sources};
 
 use crate::{End, report};
 
@@ -13,32 +16,195 @@ const CONFIG_BYTES: u64 = 4 << 20;
 /// Nor is a file that `${file:…}` or a key names.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// The process environment, behind it an env file.
+/// Where a configuration comes from: the same place each time it is read.
+pub(crate) struct Origin {
+    from: From,
+    env_file: Option<PathBuf>,
+}
+
+enum From {
+    File(PathBuf),
+    /// `run --upstream URL`: from variables alone (S4).
+    Upstream(String),
+}
+
+/// What was found there.
+pub(crate) struct Reading {
+    pub(crate) outcome: Result<Loaded, Unusable>,
+    /// Every file that had a say in it. Certificates of the listeners are not among them: those are looked after where they are used, and renewed without a reload.
+    pub(crate) files: BTreeSet<PathBuf>,
+    /// The same for the same contents of the same files.
+    pub(crate) mark: u64,
+    /// What the standard variables say about traces, which are set up once.
+    traces: (Option<config::Traces>, Vec<config::Problem>),
+    /// Of what the warnings are about, besides the configuration: the env file.
+    warnings: Vec<(String, &'static str, &'static str)>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    Unreadable {
+        what: &'static str,
+        path: PathBuf,
+        cause: io::Error,
+    },
+    Wrong(Problems),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { what, path, cause } => {
+                write!(f, "cannot read the {what} {}: {cause}", path.display())
+            }
+            Self::Wrong(problems) => problems.fmt(f),
+        }
+    }
+}
+
+impl Unusable {
+    /// Says it on a terminal.
+    pub(crate) fn report(self) -> End {
+        match self {
+            Self::Unreadable { what, path, cause } => report::unreadable(what, &path, &cause),
+            Self::Wrong(problems) => report::problems(&problems),
+        }
+    }
+}
+
+impl Origin {
+    /// The file meant by the option, else by the variable, else the one beside us.
+    pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> Self {
+        Self {
+            from: From::File(config_path(option)),
+            env_file: env_file.map(Path::to_owned),
+        }
+    }
+
+    pub(crate) fn upstream(url: &str, env_file: Option<&Path>) -> Self {
+        Self {
+            from: From::Upstream(url.to_owned()),
+            env_file: env_file.map(Path::to_owned),
+        }
+    }
+
+    /// Reads and checks everything; says nothing.
+    pub(crate) fn read(&self) -> Reading {
+        let environment = Environment::default();
+        let mut warnings = Vec::new();
+        let (outcome, environment) = self.load(environment, &mut warnings);
+        let traces = config::traces(&environment);
+        let mut seen = environment.seen.into_inner();
+        if let Ok(loaded) = &outcome {
+            let certificates = loaded.config.server.tls.iter();
+            for file in certificates.flat_map(config::Tls::files) {
+                seen.remove(file);
+            }
+        }
+        Reading {
+            outcome,
+            mark: BuildHasherDefault::<DefaultHasher>::default().hash_one(&seen),
+            files: seen.into_keys().collect(),
+            traces,
+            warnings,
+        }
+    }
+
+    fn load(
+        &self,
+        mut environment: Environment,
+        warnings: &mut Vec<(String, &'static str, &'static str)>,
+    ) -> (Result<Loaded, Unusable>, Environment) {
+        if let Some(path) = &self.env_file {
+            match environment.take_file(path) {
+                Ok(true) => warnings.push((
+                    path.display().to_string(),
+                    "is readable by everybody",
+                    "chmod 600",
+                )),
+                Ok(false) => {}
+                Err(unusable) => return (Err(unusable), environment),
+            }
+        }
+        let (name, loaded) = match &self.from {
+            From::Upstream(url) => (
+                "run --upstream".to_owned(),
+                config::sidecar(url, &environment),
+            ),
+            From::File(path) => match environment.read("configuration", path, CONFIG_BYTES) {
+                Ok(text) => (
+                    path.display().to_string(),
+                    config::load(&text, &environment),
+                ),
+                Err(unusable) => return (Err(unusable), environment),
+            },
+        };
+        let outcome = loaded.map_err(|problems| Unusable::Wrong(problems.about(name)));
+        (outcome, environment)
+    }
+}
+
+impl Reading {
+    /// The configuration, if there is one; what is wrong with it and what it warns of is said on the terminal.
+    pub(crate) fn accept(self) -> Result<(config::Config, Option<config::Traces>), End> {
+        for (about, reason, hint) in self.warnings {
+            report::warning(&about, reason, Some(hint));
+        }
+        let loaded = self.outcome.map_err(Unusable::report)?;
+        let (traces, further) = self.traces;
+        for warning in loaded.warnings.iter().chain(&further) {
+            report::warning(&warning.path, &warning.reason, warning.hint.as_deref());
+        }
+        Ok((loaded.config, traces))
+    }
+}
+
+/// The process environment, behind it an env file; and what files have been read.
 #[derive(Default)]
 pub(crate) struct Environment {
     file: HashMap<String, String>,
+    /// A mark of each file's contents, or of why it could not be read.
+    seen: RefCell<BTreeMap<PathBuf, u64>>,
 }
 
 impl Environment {
-    /// With the variables of `--env-file`, if there is one.
+    /// With the variables of `--env-file`, if there is one. What is wrong with it is said on the terminal.
     pub(crate) fn with_file(path: Option<&Path>) -> Result<Self, End> {
-        let Some(path) = path else {
-            return Ok(Self::default());
-        };
-        let text =
-            read(path, FILE_BYTES).map_err(|error| report::unreadable("env file", path, &error))?;
-        if is_world_readable(path) {
-            report::warning(
-                &path.display().to_string(),
-                "is readable by everybody",
-                Some("chmod 600"),
-            );
+        let mut environment = Self::default();
+        if let Some(path) = path {
+            environment.take_file(path).map_err(Unusable::report)?;
         }
+        Ok(environment)
+    }
+
+    /// Whether others can read it, too.
+    fn take_file(&mut self, path: &Path) -> Result<bool, Unusable> {
+        let text = self.read("env file", path, FILE_BYTES)?;
         let variables = config::env_file(&text)
-            .map_err(|problems| report::problems(&path.display().to_string(), problems))?;
-        Ok(Self {
-            file: variables.into_iter().collect(),
-        })
+            .map_err(|problems| Unusable::Wrong(problems.about(path.display().to_string())))?;
+        self.file = variables.into_iter().collect();
+        Ok(is_world_readable(path))
+    }
+
+    fn read(&self, what: &'static str, path: &Path, limit: u64) -> Result<String, Unusable> {
+        self.note(path, limit)
+            .map_err(|cause| Unusable::Unreadable {
+                what,
+                path: path.to_owned(),
+                cause,
+            })
+    }
+
+    fn note(&self, path: &Path, limit: u64) -> io::Result<String> {
+        let read = read(path, limit);
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let mark = match &read {
+            Ok(text) => hasher.hash_one(text),
+            Err(cause) => hasher.hash_one(cause.to_string()),
+        };
+        self.seen.borrow_mut().insert(path.to_owned(), mark);
+        read
     }
 }
 
@@ -50,7 +216,7 @@ impl Sources for Environment {
     }
 
     fn file(&self, path: &Path) -> io::Result<String> {
-        read(path, FILE_BYTES)
+        self.note(path, FILE_BYTES)
     }
 }
 
@@ -65,36 +231,9 @@ pub(crate) fn config_path(option: Option<PathBuf>) -> PathBuf {
 pub(crate) fn load(
     option: Option<PathBuf>,
     env_file: Option<&Path>,
-) -> Result<(config::Config, Environment), End> {
-    let path = config_path(option);
-    let environment = Environment::with_file(env_file)?;
-    let text = read(&path, CONFIG_BYTES)
-        .map_err(|error| report::unreadable("configuration", &path, &error))?;
-    let loaded = config::load(&text, &environment);
-    Ok((accept(&path.display().to_string(), loaded)?, environment))
-}
-
-/// What the standard variables say about traces; says what in them cannot be used.
-pub(crate) fn traces(environment: &Environment) -> Option<config::Traces> {
-    let (traces, warnings) = config::traces(environment);
-    warn(&warnings);
-    traces
-}
-
-/// Reports what a check found, and hands out the configuration if there is one.
-pub(crate) fn accept(
-    name: &str,
-    loaded: Result<Loaded, config::Problems>,
 ) -> Result<config::Config, End> {
-    let loaded = loaded.map_err(|problems| report::problems(name, problems))?;
-    warn(&loaded.warnings);
-    Ok(loaded.config)
-}
-
-fn warn(warnings: &[config::Problem]) {
-    for warning in warnings {
-        report::warning(&warning.path, &warning.reason, warning.hint.as_deref());
-    }
+    let (config, _traces) = Origin::file(option, env_file).read().accept()?;
+    Ok(config)
 }
 
 fn read(path: &Path, limit: u64) -> io::Result<String> {

@@ -7,6 +7,7 @@ mod endpoint;
 mod observe;
 mod pipeline;
 mod plan;
+mod reload;
 mod server;
 mod shared;
 mod stage;
@@ -28,7 +29,9 @@ use observe::metrics::Metrics;
 pub use observe::trace::Tracing;
 use observe::trace::{Exporter, Exporting, Tracer};
 use plan::Plan;
+pub use reload::{ReloadError, Reloader};
 use server::shutdown::Drain;
+use server::slots::Slots;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
 use server::{Peer, Terms, accept};
@@ -77,8 +80,8 @@ impl PlanError {
 
 /// A gateway that listens but does not serve yet.
 pub struct Gateway {
-    config: Config,
     plans: Arc<PlanCell>,
+    reloader: Reloader,
     listeners: Vec<TcpListener>,
     redirect: Option<TcpListener>,
     admin: TcpListener,
@@ -122,14 +125,16 @@ impl Gateway {
         let (tracer, exporter) = tracing
             .map(|tracing| Tracer::new(tracing, &metrics))
             .unzip();
-        let shared = Shared::new(clock, metrics, tracer, bound, tls);
+        let slots = Slots::new(config.server.limits.connections);
+        let shared = Shared::new(clock, metrics, tracer, slots, bound, tls);
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();
         }
+        let plans = PlanCell::new(plan);
         Ok(Self {
-            config,
-            plans: PlanCell::new(plan),
+            reloader: Reloader::new(Arc::clone(&plans), config),
+            plans,
             listeners,
             redirect,
             admin,
@@ -151,19 +156,24 @@ impl Gateway {
             .collect()
     }
 
+    /// Puts other configurations in the place of this one, also while it serves.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Serves until `stop` resolves, then drains: nothing new is accepted, requests finish, event streams end at the deadline.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self {
-            config,
             plans,
             listeners,
             redirect,
             admin,
             exporting,
+            reloader: _,
         } = self;
         let shared = Arc::clone(&plans.load().shared);
         let (drain, tls) = (shared.drain.clone(), shared.tls.clone());
-        let slots = Arc::new(Semaphore::new(config.server.limits.connections));
+        let slots = shared.slots.semaphore();
         let terms = {
             let plans = Arc::clone(&plans);
             move || Arc::clone(&plans.load().terms)
@@ -197,8 +207,10 @@ impl Gateway {
         }
         let small = Terms::small();
         // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
-        let answer =
-            move |_, request| std::future::ready(endpoint::admin::answer(&plans.load(), &request));
+        let admin_plans = Arc::clone(&plans);
+        let answer = move |_, request| {
+            std::future::ready(endpoint::admin::answer(&admin_plans.load(), &request))
+        };
         let probes = tokio::spawn(accept::run(
             admin,
             None,
@@ -212,9 +224,10 @@ impl Gateway {
 
         stop.await;
         drain.begin();
-        tracing::info!(deadline = ?config.server.timeouts.drain, "draining"); // from here on it is true
-        let deadline = Instant::now() + config.server.timeouts.drain;
-        let graceful = config.server.timeouts.drain.saturating_sub(FAREWELL);
+        let whole = plans.load().drain_deadline;
+        tracing::info!(deadline = ?whole, "draining"); // from here on it is true
+        let deadline = Instant::now() + whole;
+        let graceful = whole.saturating_sub(FAREWELL);
         let all_ended = async { while public.join_next().await.is_some() {} };
         let mut all_ended = std::pin::pin!(all_ended);
         if tokio::time::timeout(graceful, &mut all_ended)

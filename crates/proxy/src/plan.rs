@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) hsts: Option<HeaderValue>,
     /// Of the public listeners; a connection keeps those it was accepted under.
     pub(crate) terms: Arc<Terms>,
+    /// From SIGTERM to exit.
+    pub(crate) drain_deadline: Duration,
     /// What every plan of this process has in common.
     pub(crate) shared: Arc<Shared>,
 }
@@ -106,6 +108,7 @@ impl Plan {
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
             terms: Terms::of(&config.server, &shared),
+            drain_deadline: config.server.timeouts.drain,
             shared,
         })
     }

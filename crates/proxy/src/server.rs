@@ -5,6 +5,7 @@ mod connection;
 mod deadline;
 mod proxy_protocol;
 pub(crate) mod shutdown;
+pub(crate) mod slots;
 mod socket;
 pub(crate) mod tls;
 

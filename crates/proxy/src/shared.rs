@@ -11,6 +11,7 @@ use crate::observe::record::RequestIds;
 use crate::observe::trace::Tracer;
 use crate::plan::Plan;
 use crate::server::shutdown::Drain;
+use crate::server::slots::Slots;
 use crate::server::tls::Tls;
 use crate::stage::limit;
 
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) tracer: Option<Tracer>,
     pub(crate) drain: Drain,
     pub(crate) limits: limit::Tables,
+    pub(crate) slots: Slots,
     /// Addresses that the public listeners really have.
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
@@ -36,6 +38,7 @@ impl Shared {
         clock: Clock,
         metrics: Metrics,
         tracer: Option<Tracer>,
+        slots: Slots,
         bound: Vec<SocketAddr>,
         tls: Option<Arc<Tls>>,
     ) -> Self {
@@ -46,6 +49,7 @@ impl Shared {
             tracer,
             drain: Drain::new(),
             limits: limit::Tables::new(),
+            slots,
             bound,
             tls,
             plans: OnceLock::new(),
@@ -72,5 +76,10 @@ impl PlanCell {
 
     pub(crate) fn load(&self) -> Arc<Plan> {
         self.0.load_full()
+    }
+
+    /// From here on requests begin with this plan.
+    pub(crate) fn replace(&self, plan: Plan) {
+        self.0.store(Arc::new(plan));
     }
 }

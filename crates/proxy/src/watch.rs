@@ -55,9 +55,12 @@ impl Watch {
     }
 
     /// Watches these folders and no others. One that was replaced by another of its name is watched anew.
-    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+    ///
+    /// Whether one of them was not watched before: what has changed there until now nobody tells, so it is to be looked at again.
+    #[must_use]
+    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else {
-            return;
+            return false;
         };
         for gone in self.folders.difference(&folders) {
             let _gone_already = watcher.unwatch(gone);
@@ -69,7 +72,9 @@ impl Watch {
                 tracing::warn!(folder = %folder.display(), cause = %error, "cannot be watched; its files are read every 30 s");
             }
         }
+        let new = !folders.is_subset(&self.folders);
         self.folders = folders;
+        new
     }
 
     /// Waits until something may have changed, and then until nothing changes any more.
@@ -131,13 +136,14 @@ mod tests {
         symlink(path("one/file"), path("named/file")).unwrap();
         let named = path("named/file");
         let mut watch = Watch::new();
-        watch.follow(folders([named.as_path()]));
+        assert!(watch.follow(folders([named.as_path()])));
+        assert!(!watch.follow(folders([named.as_path()])));
         fs::write(path("one/file"), "1, changed").unwrap();
         assert!(is_told(&mut watch).await, "behind the link");
         symlink(path("two/file"), path("named/new")).unwrap();
         fs::rename(path("named/new"), &named).unwrap();
         assert!(is_told(&mut watch).await, "the link is another one");
-        watch.follow(folders([named.as_path()]));
+        assert!(watch.follow(folders([named.as_path()])));
         fs::write(path("two/file"), "2, changed").unwrap();
         assert!(is_told(&mut watch).await, "where it leads now");
         fs::write(path("one/file"), "nobody's any more").unwrap();
@@ -150,7 +156,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let here = home.path().join("here");
         let mut watch = Watch::new();
-        watch.follow(folders([Path::new("/does/not/exist"), here.as_path()]));
+        let _new = watch.follow(folders([Path::new("/does/not/exist"), here.as_path()]));
         fs::write(here, "now").unwrap();
         assert!(is_told(&mut watch).await);
     }

@@ -29,7 +29,7 @@ pub struct Gateway {
     admin: Option<SocketAddr>,
     asked_to_end: Option<Instant>,
     /// Goes when the gateway does.
-    _config: Option<ConfigFile>,
+    config: Option<ConfigFile>,
 }
 
 impl Gateway {
@@ -106,6 +106,28 @@ impl Gateway {
     /// Waits for a line with these words, said before or after the call.
     pub async fn wait_for_log(&self, words: &str) -> String {
         self.log.expect(words, |line| line.contains(words)).await
+    }
+
+    /// The same for the `nth` such line, counted from 1.
+    pub async fn wait_for_nth_log(&self, words: &str, nth: usize) -> String {
+        let is_it = |line: &str| line.contains(words);
+        self.log.expect_nth(words, nth, is_it).await
+    }
+
+    /// Where its configuration lies, if it was written by [`Launch::config`].
+    #[track_caller]
+    pub fn config_path(&self) -> &Path {
+        self.config
+            .as_ref()
+            .expect("it runs with a file of ours")
+            .path()
+    }
+
+    /// Puts another configuration in the place of that file.
+    #[track_caller]
+    pub fn rewrite(&self, yaml: &str) {
+        let file = self.config.as_ref().expect("it runs with a file of ours");
+        file.replace(yaml);
     }
 
     /// Sends SIGTERM.

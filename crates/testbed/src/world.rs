@@ -23,15 +23,20 @@ impl World {
     /// The same with a provider of one's own.
     pub async fn start_with(program: &Path, idp: Idp, template: &str) -> Self {
         let server = Recorder::start().await;
-        let yaml = template
-            .replace("{idp}", idp.issuer())
-            .replace("{upstream}", &server.url());
+        let yaml = filled(template, &idp, &server);
         let gateway = Gateway::start(program, &yaml).await;
         Self {
             idp,
             server,
             gateway,
         }
+    }
+
+    /// Puts another configuration in the place of the one in use; when it is taken up is another matter.
+    #[track_caller]
+    pub fn rewrite(&self, template: &str) {
+        let yaml = filled(template, &self.idp, &self.server);
+        self.gateway.rewrite(&yaml);
     }
 
     /// A client of the gateway.
@@ -48,4 +53,10 @@ impl World {
     pub fn token_for(&self, path: &str) -> TokenBuilder {
         self.idp.token().audience(&self.gateway.url(path))
     }
+}
+
+fn filled(template: &str, idp: &Idp, server: &Recorder) -> String {
+    template
+        .replace("{idp}", idp.issuer())
+        .replace("{upstream}", &server.url())
 }

@@ -1,7 +1,7 @@
 //! The section `server`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -44,6 +44,15 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// `None`: clients are not asked for certificates.
     pub clients: Option<Clients>,
+}
+
+impl Tls {
+    /// Every file that is named.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.pairs.iter();
+        let files = pairs.flat_map(|pair| [&*pair.certificate, &*pair.private_key]);
+        files.chain(self.clients.iter().map(|clients| &*clients.ca))
+    }
 }
 
 /// `Strict-Transport-Security` (RFC 6797).

@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     upstream_errors: Family<UpstreamLabels, Counter>,
     spans: Family<ResultLabels, Counter>,
     connections_refused: Family<ConnectionLabels, Counter>,
+    reloads: Family<ResultLabels, Counter>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -128,6 +129,12 @@ impl Metrics {
             "Connections that were closed as soon as they came",
             connections_refused.clone(),
         );
+        let reloads = Family::default();
+        registry.register(
+            "config_reloads",
+            "Configurations that were to take the place of the one in use",
+            reloads.clone(),
+        );
         let open_streams_gauge = Gauge::default();
         registry.register(
             "open_streams",
@@ -149,6 +156,7 @@ impl Metrics {
             upstream_errors,
             spans,
             connections_refused,
+            reloads,
             open_streams: Arc::default(),
             open_streams_gauge,
         }
@@ -223,6 +231,11 @@ impl Metrics {
         self.connections_refused.get_or_create(&labels).inc();
     }
 
+    /// `ok` or `refused`.
+    pub(crate) fn reload(&self, result: &'static str) {
+        self.reloads.get_or_create(&ResultLabels { result }).inc();
+    }
+
     pub(crate) fn open_stream(&self) -> OpenStream {
         self.open_streams.fetch_add(1, Ordering::Relaxed);
         OpenStream(Arc::clone(&self.open_streams))
@@ -236,6 +249,7 @@ impl Metrics {
     ) -> Result<String, std::fmt::Error> {
         self.open_streams_gauge
             .set(self.open_streams.load(Ordering::Relaxed));
+        self.key_ages.clear(); // an authenticator that was removed has no keys to tell of
         for (name, age) in authenticators.key_ages() {
             let Some(age) = age else { continue };
             let labels = AuthenticatorLabels {
@@ -245,6 +259,7 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         }
+        self.certificates.clear();
         if let Some(tls) = tls {
             for (place, expires) in tls.set().expiries() {
                 let labels = CertificateLabels {

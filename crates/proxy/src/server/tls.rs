@@ -22,12 +22,13 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::plan::names::without_port;
+use crate::server::slots::Slots;
 
 pub(crate) use set::Set;
 
@@ -62,7 +63,7 @@ pub(crate) struct Tls {
     current: ArcSwap<Loaded>,
     hasher: RandomState,
     /// Places for handshakes.
-    handshakes: Semaphore,
+    pub(crate) handshakes: Slots,
     /// Rung when other settings are in use: other files may have to be watched.
     resettled: Notify,
 }
@@ -103,7 +104,7 @@ impl Tls {
             clock,
             current: ArcSwap::from_pointee(loaded),
             hasher,
-            handshakes: Semaphore::new(handshakes),
+            handshakes: Slots::new(handshakes),
             resettled: Notify::new(),
         })
     }
@@ -156,7 +157,12 @@ impl Tls {
         tcp: TcpStream,
     ) -> io::Result<(Box<TlsStream<TcpStream>>, Session)> {
         tcp.peek(&mut [0]).await?; // who says nothing takes nobody's place
-        let _place = self.handshakes.acquire().await.map_err(io::Error::other)?;
+        let _place = self
+            .handshakes
+            .semaphore()
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
         let loaded = self.current.load_full();
         let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
         let stream = Box::new(Box::pin(acceptor.accept(tcp)).await?);

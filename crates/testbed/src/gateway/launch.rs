@@ -1,7 +1,6 @@
 //! How the program is started.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -95,7 +94,7 @@ impl Launch {
             addresses,
             admin,
             asked_to_end: None,
-            _config: self.config,
+            config: self.config,
         }
     }
 
@@ -126,19 +125,31 @@ impl Launch {
 
 impl ConfigFile {
     fn write(yaml: &str) -> Self {
-        // a name nobody can have taken before
-        let name = format!("portcullis-test-{}.yaml", random_id());
-        let file = Self(std::env::temp_dir().join(name));
-        let created = std::fs::File::create_new(&file.0);
-        let written = created.and_then(|mut open| open.write_all(yaml.as_bytes()));
-        written.unwrap_or_else(|error| panic!("cannot write {}: {error}", file.0.display()));
+        // a folder that nobody can have had before, for this file alone: the program watches it
+        let folder = std::env::temp_dir().join(format!("portcullis-test-{}", random_id()));
+        let file = Self(folder.join("gateway.yaml"));
+        let created = std::fs::create_dir(&folder).and_then(|()| std::fs::write(&file.0, yaml));
+        created.unwrap_or_else(|error| panic!("cannot write {}: {error}", file.0.display()));
         file
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Puts another file in its place, as editors do: whoever reads sees the one or the other.
+    pub(super) fn replace(&self, yaml: &str) {
+        let new = self.0.with_extension("new");
+        let replaced = std::fs::write(&new, yaml).and_then(|()| std::fs::rename(&new, &self.0));
+        replaced.unwrap_or_else(|error| panic!("cannot replace {}: {error}", self.0.display()));
     }
 }
 
 impl Drop for ConfigFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if let Some(folder) = self.0.parent() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 

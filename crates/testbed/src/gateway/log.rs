@@ -1,5 +1,6 @@
 //! What the program says on standard error.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -93,6 +94,21 @@ impl Log {
             .ok()
             .flatten();
         found.unwrap_or_else(|| panic!("no {what:?} in the log:\n{}", self.text()))
+    }
+
+    /// The same for the `nth` such line, counted from 1.
+    pub(super) async fn expect_nth(
+        &self,
+        what: &str,
+        nth: usize,
+        is_it: impl Fn(&str) -> bool,
+    ) -> String {
+        let met = Cell::new(0);
+        let is_nth = |line: &str| {
+            met.set(met.get() + usize::from(is_it(line)));
+            is_it(line) && met.get() == nth
+        };
+        self.expect(&format!("{what} ({nth} times)"), is_nth).await
     }
 
     fn push(&self, line: String) {

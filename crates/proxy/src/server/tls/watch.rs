@@ -1,6 +1,5 @@
 //! Certificates that change on disk: looked at again, and taken if they are good.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,33 +28,30 @@ pub(crate) async fn run(tls: Arc<Tls>) {
     let mut wrong = None;
     let mut reminded = None;
     loop {
-        // Looked at first: a file may have changed since it was loaded.
+        // Looked at before anything is told: a file may have changed since it was loaded.
         let (looking, last) = (Arc::clone(&tls), wrong.take());
         let looked = tokio::task::spawn_blocking(move || {
             let settings = Arc::clone(&looking.current.load().settings);
             let (wrong, replaced) = look(&looking, &settings, last);
-            (wrong, replaced, folders(files(&settings)))
+            (wrong, replaced, folders(settings.files()))
         });
         let Ok((now, replaced, folders)) = looked.await else {
             return; // the blocking pool is going away with the gateway
         };
         wrong = now;
-        watch.follow(folders);
+        let unseen = watch.follow(folders);
         if replaced || reminded.is_none_or(|last: Instant| last.elapsed() >= REMIND) {
             reminded = Some(Instant::now());
             remind(&tls);
+        }
+        if unseen {
+            continue;
         }
         tokio::select! {
             () = watch.changed() => {}
             () = tls.resettled.notified() => {} // other files now
         }
     }
-}
-
-fn files(settings: &config::Tls) -> impl Iterator<Item = &Path> {
-    let pairs = settings.pairs.iter();
-    let files = pairs.flat_map(|pair| [&*pair.certificate, &*pair.private_key]);
-    files.chain(settings.clients.iter().map(|clients| &*clients.ca))
 }
 
 /// Reads everything again and takes it if it is new and good. Whatever is wrong, what is in use stays in use.

@@ -1,0 +1,64 @@
+//! What is decided at start and cannot be changed while running.
+
+use config::{Admin, Auth, Config, Logging, Server};
+
+/// The keys that differ. Every key of the file is named here, so that a new one does not compile before somebody decides.
+pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
+    let Config {
+        server,
+        admin: Admin { listen: admin },
+        logging: Logging { level: _, format },
+        credential_cache: _,
+        authenticators: _,
+        routes: _,
+    } = new;
+    let Server {
+        listen,
+        public_url: _,
+        tls,
+        redirect_http,
+        hsts: _,
+        allowed_hosts: _,
+        trusted_proxies: _,
+        proxy_protocol: _,
+        cors: _,
+        limits: _,
+        timeouts: _,
+        sse_keepalive: _,
+        plain_http,
+    } = server;
+    let mut changed = Vec::new();
+    let mut note = |differs: bool, key: &str| {
+        if differs {
+            changed.push(key.to_owned());
+        }
+    };
+    note(*listen != old.server.listen, "server.listen");
+    // Which certificates there are may change; whether the listeners speak TLS at all may not.
+    note(tls.is_some() != old.server.tls.is_some(), "server.tls");
+    note(
+        *redirect_http != old.server.redirect_http,
+        "server.redirect_http",
+    );
+    note(*admin != old.admin.listen, "admin.listen");
+    note(*format != old.logging.format, "logging.format");
+    note(*plain_http != old.server.plain_http, "server.dangerous");
+    for (one, other) in [(old, new), (new, old)] {
+        for name in anonymous(one).filter(|name| !anonymous(other).any(|known| known == *name)) {
+            note(true, &format!("routes.{name}.dangerous"));
+        }
+    }
+    changed
+}
+
+/// Routes that ask nobody, which is among the dangerous things.
+fn anonymous(config: &Config) -> impl Iterator<Item = &str> {
+    let asking_nobody = |auth: &Auth| match auth {
+        Auth::Anonymous => true,
+        Auth::Required(_) => false,
+    };
+    let routes = config.routes.iter();
+    routes
+        .filter(move |route| asking_nobody(&route.auth))
+        .map(|route| &*route.name)
+}
