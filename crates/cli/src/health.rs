@@ -20,7 +20,7 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
         }
     } else {
         match sources::load(option, env_file) {
-            Ok((config, _)) => config.admin.listen,
+            Ok(config) => config.admin.listen,
             Err(_) => return End::Failed, // container runtimes know 0 and 1 and reserve the rest
         }
     };
