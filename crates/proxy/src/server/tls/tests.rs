@@ -143,8 +143,8 @@ fn sessions_outlive_certificates_but_not_the_roots_of_clients() {
         ca: roots,
         auth: ClientAuth::Optional,
     });
-    let settings = Arc::new(settings);
     let tls = Tls::load(&settings, 1, at(NOW)).unwrap();
+    let settings = Arc::clone(&tls.current.load().settings);
     let tickets = || Arc::clone(&tls.current.load().tickets);
     let before = tickets();
     pair(folder.path(), "a", &["a.example"]);
