@@ -67,6 +67,17 @@ async fn traces_a_busy_collector_is_asked_again() {
 }
 
 #[tokio::test]
+async fn traces_spans_that_a_collector_does_not_want_are_counted() {
+    let (world, collector) = traced(|launch| launch).await;
+    // partial_success { rejected_spans: 1, error_message: "no" }
+    let answer = Reply::status(200).body(b"\x0a\x06\x08\x01\x12\x02no".to_vec());
+    collector.answer(answer.header("Content-Type", "application/x-protobuf"));
+    call(&world).send().await.is(200);
+    wait_for_count(&world, "failed", 1.0).await;
+    wait_for_count(&world, "exported", 1.0).await;
+}
+
+#[tokio::test]
 async fn traces_the_last_spans_are_sent_at_the_end() {
     let (mut world, collector) =
         traced(|launch| launch.env("OTEL_BSP_SCHEDULE_DELAY", "60000")).await;

@@ -198,12 +198,17 @@ impl Exporter {
         drop(spans);
         let mut pause = PAUSE;
         for attempt in 1.. {
-            let Err(failure) = self.offer(body.clone()).await else {
-                self.exported.inc_by(count);
-                if std::mem::take(&mut self.failing) {
-                    tracing::info!(collector = %self.shown, "traces are exported again");
+            let failure = match self.offer(body.clone()).await {
+                Ok(rejected) => {
+                    let rejected = rejected.min(count);
+                    self.failed.inc_by(rejected); // offering them again would not help
+                    self.exported.inc_by(count - rejected);
+                    if std::mem::take(&mut self.failing) {
+                        tracing::info!(collector = %self.shown, "traces are exported again");
+                    }
+                    return;
                 }
-                return;
+                Err(failure) => failure,
             };
             if let Some(asked) = failure.again
                 && attempt < ATTEMPTS
@@ -224,7 +229,8 @@ impl Exporter {
         }
     }
 
-    async fn offer(&self, body: Bytes) -> Result<(), Failure> {
+    /// How many of the spans were not taken, of an export that was.
+    async fn offer(&self, body: Bytes) -> Result<u64, Failure> {
         let mut request = Request::post(self.target.clone());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&self.headers);
@@ -249,9 +255,9 @@ impl Exporter {
             })?;
             let (head, body) = answer.into_parts();
             // Read to its end, so that the connection can be used again; a status is an answer even if its body breaks off.
-            let _read = Limited::new(body, ANSWER).collect().await;
+            let body = Limited::new(body, ANSWER).collect().await;
             if head.status.is_success() {
-                return Ok(());
+                return Ok(body.map_or(0, |body| otlp::rejected(&body.to_bytes())));
             }
             Err(Failure {
                 cause: format!("it answered {}", head.status),

@@ -107,9 +107,79 @@ pub(super) fn request(resource: &Message, spans: &[Message]) -> Vec<u8> {
     request.into_bytes()
 }
 
+/// How many spans a collector says it has not taken, of those in one export (`partial_success.rejected_spans`).
+pub(super) fn rejected(mut answer: &[u8]) -> u64 {
+    let Some(Field::Bytes(mut partial)) = field(&mut answer, 1) else {
+        return 0;
+    };
+    match field(&mut partial, 1) {
+        Some(Field::Number(rejected)) => rejected,
+        Some(Field::Bytes(_)) | None => 0,
+    }
+}
+
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The first field of this number; `None` too where something cannot be read.
+fn field<'a>(message: &mut &'a [u8], wanted: u64) -> Option<Field<'a>> {
+    loop {
+        let tag = number(message)?;
+        let value = match u32::try_from(tag & 7).ok()? {
+            VARINT => Field::Number(number(message)?),
+            BYTES => {
+                let length = usize::try_from(number(message)?).ok()?;
+                let (bytes, rest) = message.split_at_checked(length)?;
+                *message = rest;
+                Field::Bytes(bytes)
+            }
+            _ => return None, // there are no others in this message
+        };
+        if tag >> 3 == wanted {
+            return Some(value);
+        }
+    }
+}
+
+fn number(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = message.split_first()?;
+        *message = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_collector_rejects_is_read() {
+        let mut answer = Message::default();
+        answer.message(1, |partial| {
+            partial.text(2, "too old");
+            partial.number(1, 300);
+        });
+        let answer = answer.into_bytes();
+        assert_eq!(rejected(&answer), 300);
+        for end in 0..answer.len() {
+            assert_eq!(rejected(&answer[..end]), 0);
+        }
+        for nothing in [
+            &b"{}"[..],
+            b"\x0a\x00",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
+            assert_eq!(rejected(nothing), 0);
+        }
+    }
 
     /// The examples of the protobuf documentation ("Encoding").
     #[test]
