@@ -111,6 +111,19 @@ async fn what_the_limits_allow_fits_into_the_memory() {
     }
 }
 
+/// What stands under this key, at any depth: in labels and in selectors alike.
+fn labels<'a>(value: &'a Value, key: &str) -> Vec<&'a str> {
+    match value {
+        Value::Object(members) => {
+            let own = members.get(key).and_then(Value::as_str);
+            let deeper = members.values().flat_map(|value| labels(value, key));
+            own.into_iter().chain(deeper).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(|item| labels(item, key)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
 /// A selector or a port that names nothing is no error for a cluster; it selects nothing.
 #[test]
 fn what_manifests_name_is_there() {
@@ -156,9 +169,12 @@ fn what_manifests_name_is_there() {
                 }
             }
         }
-        for budget in &manifests["PodDisruptionBudget"] {
-            let name = &budget["spec"]["selector"]["matchLabels"][label];
-            assert!(ports.contains_key(name.as_str().unwrap()), "{form}");
+        for name in manifests
+            .values()
+            .flatten()
+            .flat_map(|of| labels(of, label))
+        {
+            assert!(ports.contains_key(name), "{form}: no pod is a {name}");
         }
         for scaler in &manifests["HorizontalPodAutoscaler"] {
             let target = &scaler["spec"]["scaleTargetRef"]["name"];
