@@ -1,16 +1,14 @@
 //! Attempts to get past the gateway, each of which once worked.
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use testbed::recorder::Reply;
 use testbed::{Idp, World};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::frames::{END_HEADERS, END_STREAM, HEADERS, Peer, block, frame};
 use crate::setting::{program, refused};
 use crate::support::{MCP, WEB, config, world};
 
@@ -57,71 +55,20 @@ async fn sec_31_a_stricter_route_is_not_left_by_another_spelling_of_its_path() {
     refused(&world, request, 403, "insufficient_scope").await;
 }
 
-/// An h2 client that lets answers pile up: its window is closed, and it lives, because it answers pings.
-struct Miser(TcpStream);
-
-impl Miser {
-    /// Says the preface and asks for these paths, each on a stream of its own.
-    async fn asks(address: SocketAddr, head: &[(&str, &str)], streams: u32) -> Self {
-        let mut connection = TcpStream::connect(address).await.unwrap();
-        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        bytes.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 0])); // SETTINGS_INITIAL_WINDOW_SIZE = 0
-        let mut block = Vec::new();
-        for (name, value) in head {
-            block.push(0); // a literal that is not remembered
-            for text in [name, value] {
-                block.extend(length(text.len()));
-                block.extend(text.as_bytes());
-            }
-        }
-        for stream in 0..streams {
-            bytes.extend(frame(1, 5, 1 + 2 * stream, &block));
-        }
-        connection.write_all(&bytes).await.unwrap();
-        Self(connection)
+/// An h2 client that lets answers pile up: its window is closed, and it lives, because it answers pings. Asks on each of so many streams.
+async fn miser(address: SocketAddr, head: &[(&str, &str)], streams: u32) -> Peer {
+    let no_window = [0, 4, 0, 0, 0, 0]; // SETTINGS_INITIAL_WINDOW_SIZE = 0
+    let mut peer = Peer::open(address, &no_window).await;
+    for stream in 0..streams {
+        let request = frame(
+            HEADERS,
+            END_STREAM | END_HEADERS,
+            1 + 2 * stream,
+            &block(head),
+        );
+        assert!(peer.send(&request).await);
     }
-
-    /// Goes on acknowledging settings and pings until the gateway has had enough.
-    async fn ends_within(mut self, time: Duration) -> bool {
-        let live = async {
-            loop {
-                let mut head = [0; 9];
-                self.0.read_exact(&mut head).await?;
-                let size = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; usize::try_from(size).unwrap()];
-                self.0.read_exact(&mut payload).await?;
-                match (head[3], head[4] & 1) {
-                    (4, 0) => self.0.write_all(&frame(4, 1, 0, &[])).await?,
-                    (6, 0) => self.0.write_all(&frame(6, 1, 0, &payload)).await?,
-                    (7, _) => return io::Result::Ok(()),
-                    _ => {}
-                }
-            }
-        };
-        timeout(time, live).await.is_ok()
-    }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = vec![size[1], size[2], size[3], kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A length as HPACK writes it, in seven bits and then in as many as it takes.
-fn length(of: usize) -> Vec<u8> {
-    let Some(mut rest) = of.checked_sub(127) else {
-        return vec![u8::try_from(of).unwrap()];
-    };
-    let mut bytes = vec![127];
-    while rest >= 128 {
-        bytes.push(u8::try_from(rest % 128).unwrap() | 128);
-        rest /= 128;
-    }
-    bytes.push(u8::try_from(rest).unwrap());
-    bytes
+    peer
 }
 
 #[tokio::test]
@@ -138,11 +85,11 @@ async fn an_h2_peer_that_closes_its_window_does_not_hold_answers_for_ever() {
         ("authorization", &bearer),
     ];
     // without a credential, and with one that makes the upstream wait too
-    let stranger = Miser::asks(address, &request[..4], 20).await;
+    let stranger = miser(address, &request[..4], 20).await;
     assert!(stranger.ends_within(Duration::from_secs(5)).await);
     let page = Reply::status(200).header("content-type", "application/json");
     world.server.answer(page.body(vec![b' '; 4 << 20]));
-    let friend = Miser::asks(address, &request, 20).await;
+    let friend = miser(address, &request, 20).await;
     assert!(friend.ends_within(Duration::from_secs(5)).await);
     let ended = async {
         while !(0..20).all(|number| world.server.is_closed(number)) {

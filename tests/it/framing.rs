@@ -210,9 +210,7 @@ async fn r9112_chunks_have_one_reading_or_none() {
     }
     // what stands beside a body costs too
     let chunk = format!("1;{}\r\nx\r\n", "a".repeat(4000));
-    let trailers = (0..5000)
-        .map(|nr| format!("X-{nr}: {nr}\r\n"))
-        .collect::<String>();
+    let trailers = "X: a\r\n".repeat(5000);
     for body in [chunk.repeat(20), format!("0\r\n{trailers}\r\n")] {
         let text =
             format!("POST /mcp HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n{body}");

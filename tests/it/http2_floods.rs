@@ -1,0 +1,126 @@
+//! HTTP/2 peers that only want to cost something: floods, heads without end, windows that stay shut (R9113).
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Peer, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, block, frame, good,
+};
+use crate::support::{MCP, OPEN, world};
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn tm_11_r9113_a_head_that_never_ends_ends_the_connection() {
+    let world = world("timeouts: { idle: 2s }", &[OPEN]).await;
+    let filler = block(&[("x", "y".repeat(8000))]);
+    for (piece, pieces) in [(&filler[..], 2000), (b"", 100_000)] {
+        let mut peer = Peer::open(world.gateway.address(), &[]).await;
+        let mut open = peer
+            .send(&frame(HEADERS, END_STREAM, 1, &block(&good(&world))))
+            .await;
+        let more = frame(CONTINUATION, 0, 1, piece).repeat(10);
+        for _ in 0..pieces / 10 {
+            open = open && peer.send(&more).await;
+        }
+        assert!(peer.ends_within(SOON).await);
+    }
+    assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn tm_11_r9113_a_peer_that_makes_us_reset_streams_is_let_go() {
+    let world = world("", &[MCP]).await;
+    let head = block(&good(&world));
+    for spoil in [
+        |id| frame(WINDOW_UPDATE, 0, id, &[0; 4]),
+        |id| frame(WINDOW_UPDATE, 0, id, &0x7f_ff_ff_ff_u32.to_be_bytes()),
+        |id| [frame(DATA, END_STREAM, id, b"x"), frame(DATA, 0, id, b"x")].concat(),
+    ] {
+        let mut peer = Peer::open(world.gateway.address(), &[]).await;
+        for round in 0..100_u32 {
+            let mut frames = Vec::new();
+            for nr in 0..50 {
+                let id = 1 + 2 * (round * 50 + nr);
+                frames.extend(frame(HEADERS, END_HEADERS, id, &head));
+                frames.extend(spoil(id));
+            }
+            if !peer.send(&frames).await {
+                break;
+            }
+        }
+        assert!(peer.ends_within(SOON).await);
+    }
+    assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn tm_11_r9113_answers_that_nobody_takes_do_not_pile_up() {
+    let world = world("timeouts: { idle: 1s }", &[OPEN]).await;
+    for flood in [
+        frame(PING, 0, 0, &[0; 8]),
+        frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]),
+    ] {
+        let mut peer = Peer::open(world.gateway.address(), &[]).await;
+        let flood = flood.repeat(10_000);
+        let sent = async {
+            let mut sent = 0;
+            while peer.0.write_all(&flood).await.is_ok() {
+                sent += flood.len();
+            }
+            sent
+        };
+        // nothing is read here: the gateway stops reading in turn, and does not wait for ever
+        let sent = tokio::time::timeout(2 * SOON, sent).await.unwrap();
+        assert!(sent < 64 << 20, "{sent} bytes");
+    }
+    assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn r9113_an_upstream_that_takes_nothing_holds_its_client_back() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let route = OPEN.replace(
+        "{upstream}",
+        &format!("http://{}", upstream.local_addr().unwrap()),
+    );
+    let limits = "limits: { body_bytes: 1GiB }, timeouts: { request_body: 1h }";
+    let world = world(limits, &[&route]).await;
+    let mut peer = Peer::open(world.gateway.address(), &[]).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &block(&good(&world)));
+    assert!(peer.send(&head).await);
+    let (mut taken, _) = upstream.accept().await.unwrap();
+    taken.read_exact(&mut [0; 16]).await.unwrap(); // and no more of it
+    let (mut stream, mut connection, mut sent) = (65_535_usize, 65_535_usize, 0);
+    let data = vec![b'x'; 16_384];
+    loop {
+        let size = data.len().min(stream).min(connection);
+        if size > 0 {
+            assert!(peer.send(&frame(DATA, 0, 1, &data[..size])).await);
+            (stream, connection, sent) = (stream - size, connection - size, sent + size);
+            assert!(sent < 32 << 20, "it is kept somewhere");
+            continue;
+        }
+        let Ok(next) = tokio::time::timeout(Duration::from_millis(500), peer.next()).await else {
+            break; // no window, and none to come
+        };
+        let next = next.expect("a connection that is still there");
+        match (next.kind, next.stream) {
+            (WINDOW_UPDATE, id) => {
+                let by = u32::from_be_bytes(next.payload.try_into().unwrap());
+                let window = if id == 0 {
+                    &mut connection
+                } else {
+                    &mut stream
+                };
+                *window += usize::try_from(by).unwrap();
+            }
+            (RST_STREAM, _) => panic!("reset after {sent} bytes"),
+            _ => {}
+        }
+    }
+    assert!(sent >= 65_535, "as much as was allowed");
+}
