@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from traffic import fingerprint
 from world import World
 
-# What the gateway says when it has seen a broken file and stays as it is.
-REFUSED_CONFIG, REFUSED_PAIR = "configuration not replaced", "certificates not replaced"
+# How the gateway tells that it has seen a broken file and stays as it is: a counter, and a line of the log.
+REFUSED = 'portcullis_config_reloads_total{result="refused"}'
+REFUSED_PAIR = "certificates not replaced"
 
 
 @dataclass
@@ -54,8 +55,12 @@ class Changes:
     def mark(self) -> str:
         return x509.load_pem_x509_certificate(self.pair[0]).fingerprint(hashes.SHA256()).hex()
 
-    def refusals(self, words: str) -> int:
-        return self.world.log().count(words)
+    def refused(self) -> float:
+        values = (line.removeprefix(REFUSED) for line in self.world.metrics() if line.startswith(REFUSED))
+        return sum(map(float, values))
+
+    def refused_pairs(self) -> int:
+        return self.world.log().count(REFUSED_PAIR)
 
     # what is done
 
@@ -101,14 +106,14 @@ class Changes:
             "another address": good.replace(f"listen: 127.0.0.1:{self.world.port}", f"listen: 127.0.0.2:{self.world.port}"),
         }
         name = list(kinds)[number % len(kinds)]
-        seen = self.refusals(REFUSED_CONFIG)
+        seen = self.refused()
         self.write_config(kinds[name])
         if number % 2 == 0:
             self.hang_up()
         return Change(
             "broken configuration",
             name,
-            lambda: self.refusals(REFUSED_CONFIG) > seen,
+            lambda: self.refused() > seen,
             lambda: self.write_config(good),
         )
 
@@ -123,12 +128,12 @@ class Changes:
             "another certificate": (other, good[1]),
         }
         name = list(kinds)[number % len(kinds)]
-        seen = self.refusals(REFUSED_PAIR)
+        seen = self.refused_pairs()
         self.write_pair(*kinds[name])
         return Change(
             "broken certificate",
             name,
-            lambda: self.refusals(REFUSED_PAIR) > seen,
+            lambda: self.refused_pairs() > seen,
             lambda: self.write_pair(*good),
         )
 

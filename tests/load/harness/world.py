@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import os
 import ssl
+import urllib.request
 from pathlib import Path
 
 import load
@@ -120,6 +121,11 @@ routes:
     def subjects(self, count: int) -> list[str]:
         """A token for each of so many."""
         return [self.signer.token(f"subject-{number}") for number in range(count)]
+
+    def metrics(self) -> list[str]:
+        """A line for each series."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
+            return [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
 
     def memory_mib(self) -> float:
         return load.memory_mib(self.pid, "VmRSS")
