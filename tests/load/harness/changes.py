@@ -34,7 +34,7 @@ class Changes:
     def __init__(self, world: World) -> None:
         self.world = world
         self.version = 0
-        self.pair = tuple((world.directory / name).read_bytes() for name in ("tls.crt", "tls.key"))
+        self.pair = tuple((world.files / name).read_bytes() for name in ("tls.crt", "tls.key"))
         self.broken = 0
 
     # what the gateway shows
@@ -69,8 +69,8 @@ class Changes:
 
     def write_pair(self, certificate: bytes, key: bytes) -> None:
         """As a renewal does it: two files, one after the other."""
-        replace(self.world.directory / "tls.crt", certificate)
-        replace(self.world.directory / "tls.key", key)
+        replace(self.world.files / "tls.crt", certificate)
+        replace(self.world.files / "tls.key", key)
 
     def hang_up(self) -> None:
         os.kill(self.world.pid, signal.SIGHUP)

@@ -17,8 +17,8 @@ GROWTH_MIB = 8
 # Enough for a program built without optimisation on a busy machine; the load ends when all names were sent.
 SECONDS = 600
 
-# Each name once, then the last one until somebody ends it, so that all are answered. What is made of a name is up to `made`. Each comes from another address,
-# since one alone would be stopped by its limits long before; the tables of addresses are under the same flood.
+# Each name once, then the last one until somebody ends it, so that all are answered. What is made of a name is up to `made`. Each
+# comes from another address, since the limits would stop one alone long before; the tables of addresses are under the same flood.
 SCRIPT = """\
 local at, last, over = {first} - 1, {last}, 0
 local headers = {{ {headers}, ["Authorization"] = "Bearer {token}" }}

@@ -24,18 +24,20 @@ class World:
 
     def __init__(self, directory: Path, binary: Path, *, tls: bool, settings: str = "", limits: str = "") -> None:
         """`settings`: further keys of `server`; `limits`: of its `limits`."""
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "temp").mkdir(exist_ok=True)
+        # what is watched lies alone, since logs change all the time
+        self.files = directory / "files"
+        for folder in (self.files, directory / "temp"):
+            folder.mkdir(parents=True, exist_ok=True)
         self.directory, self.binary, self.tls = directory, binary, tls
         self.settings, self.limits = settings, limits
         self.port, self.admin, self.origin_port = free_ports(3)
         self.scheme = "https" if tls else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
-        self.signer = Signer(directory, [f"{self.url}{path}" for path in (CALLS, EVENTS)])
+        self.signer = Signer(self.files, [f"{self.url}{path}" for path in (CALLS, EVENTS)])
         self.token = self.signer.token("somebody")
         self.authority = Authority()
         self.services: list[Service] = []
-        self.config = directory / "gateway.yaml"
+        self.config = self.files / "gateway.yaml"
         self.streams = Origin()
         self.core, self.other = load.two_cores()
         self.report = Report()
@@ -49,7 +51,7 @@ class World:
         config.write_text(text)
         origin = self.start("origin", ["nginx", "-p", self.directory, "-c", config])
         origin.wait_until(lambda: accepts(self.origin_port))
-        self.authority.write(self.directory)
+        self.authority.write(self.files)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -76,7 +78,7 @@ class World:
 
     def yaml(self, version: int) -> str:
         """Versions differ in a route that only one of them has."""
-        pair = f'certificate: "{self.directory}/tls.crt", private_key: "{self.directory}/tls.key"'
+        pair = f'certificate: "{self.files}/tls.crt", private_key: "{self.files}/tls.key"'
         tls = f"  tls: {{ {pair} }}\n" if self.tls else ""
         return f"""\
 server:
@@ -101,7 +103,7 @@ routes:
 
     def client(self) -> ssl.SSLContext | None:
         """What clients believe: this run's authority alone."""
-        return ssl.create_default_context(cafile=self.directory / "ca.crt") if self.tls else None
+        return ssl.create_default_context(cafile=self.files / "ca.crt") if self.tls else None
 
     def status(self, path: str, token: str | None = None) -> int:
         """What one request on a connection of its own is answered with."""
