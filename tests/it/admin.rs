@@ -187,6 +187,7 @@ async fn s3_38_metrics_tell_how_requests_ended() {
     let expected = [
         "portcullis_authentications_total",
         "portcullis_build_info",
+        "portcullis_connections",
         "portcullis_gateway_duration_seconds_bucket",
         "portcullis_gateway_duration_seconds_count",
         "portcullis_gateway_duration_seconds_sum",
@@ -216,6 +217,8 @@ async fn open_streams_are_counted_while_they_are_open() {
     let first = world.client().post("/mcp").open().await;
     let second = world.client().post("/mcp").open().await;
     let (upstream, _second) = (world.server.stream().await, world.server.stream().await);
+    let connections = series(&world).await["portcullis_connections{state=\"open\"}"];
+    assert!((connections - 2.0).abs() < 0.1, "{connections}");
     assert!((open().await - 2.0).abs() < 0.1);
     upstream.end().await;
     let ended = async {

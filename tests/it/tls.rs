@@ -8,6 +8,7 @@ use testbed::client::h2;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::admin::series;
 use crate::https::{
     Authority, EXPIRED, GOOD, How, TLS12, TLS13, call, connect, send, shown, world,
 };
@@ -376,6 +377,8 @@ async fn tm_11_handshakes_over_the_cap_wait_for_a_place_and_silence_takes_none()
     tokio::time::timeout(Duration::from_secs(5), waits)
         .await
         .unwrap();
+    let place = series(&world).await["portcullis_connections{state=\"handshake\"}"];
+    assert!((place - 1.0).abs() < 0.1, "the operator sees it: {place}");
     let next = authority.open(&world, "localhost");
     let (next, ()) = tokio::join!(next, async { drop(begun) });
     send(next, &call(&world, "localhost")).await.is(200);

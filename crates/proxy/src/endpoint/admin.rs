@@ -22,11 +22,11 @@ pub(crate) fn answer(plan: &Plan, request: &Request<Incoming>) -> Response<Full<
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" if plan.is_ready() => text(StatusCode::OK, "ready\n".into()),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
-        "/metrics" => match plan
-            .shared
-            .metrics
-            .text(&plan.authenticators, plan.shared.tls.as_deref())
-        {
+        "/metrics" => match plan.shared.metrics.text(
+            &plan.authenticators,
+            &plan.shared.slots,
+            plan.shared.tls.as_deref(),
+        ) {
             Ok(metrics) => {
                 let mut answer = text(StatusCode::OK, metrics);
                 let kind = HeaderValue::from_static(

@@ -17,12 +17,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::server::slots::Slots;
 use crate::server::tls::Tls;
 use labels::{
     AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, RequestLabels,
-    ResultLabels, UpstreamLabels,
+    ResultLabels, StateLabels, UpstreamLabels,
 };
 use process::Process;
 use timing::Durations;
@@ -49,6 +50,7 @@ pub(crate) struct Metrics {
     spans: Family<ResultLabels, Counter>,
     connections_refused: Family<ConnectionLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
+    connections: Family<StateLabels, Gauge>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -75,8 +77,7 @@ impl Metrics {
         );
         let log_lines = LogLines::default();
         registry.register_collector(Box::new(log_lines.clone()));
-        let requests = Family::default();
-        registry.register("requests", "Requests by how they ended", requests.clone());
+        let requests = counted(registry, "requests", "Requests by how they ended");
         let durations = Family::new_with_constructor(timing::whole as fn() -> Histogram);
         registry.register_with_unit(
             "request_duration",
@@ -91,56 +92,43 @@ impl Metrics {
             Unit::Seconds,
             own_durations.clone(),
         );
-        let authentications = Family::default();
-        registry.register(
+        let authentications = counted(
+            registry,
             "authentications",
             "Credentials judged, by authenticator and result",
-            authentications.clone(),
         );
-        let key_ages = Family::default();
-        registry.register_with_unit(
-            "jwks_age",
-            "Age of the key set in use",
-            Unit::Seconds,
-            key_ages.clone(),
-        );
-        let certificates = Family::default();
-        registry.register_with_unit(
+        let key_ages = timed(registry, "jwks_age", "Age of the key set in use");
+        let certificates = timed(
+            registry,
             "certificate_expiry",
             "Until a certificate of the public listeners expires, by the key that names it",
-            Unit::Seconds,
-            certificates.clone(),
         );
-        let upstream_errors = Family::default();
-        registry.register(
+        let upstream_errors = counted(
+            registry,
             "upstream_errors",
             "Exchanges that failed on the upstream's side",
-            upstream_errors.clone(),
         );
-        let spans = Family::default();
-        registry.register(
+        let spans = counted(
+            registry,
             "spans",
             "Spans by what became of them: exported, dropped before (the queue was full), failed (the collector did not take them)",
-            spans.clone(),
         );
-        let connections_refused = Family::default();
-        registry.register(
+        let connections_refused = counted(
+            registry,
             "connections_refused",
             "Connections that were closed as soon as they came",
-            connections_refused.clone(),
         );
-        let reloads = Family::default();
-        registry.register(
+        let reloads = counted(
+            registry,
             "config_reloads",
             "Configurations that were to take the place of the one in use",
-            reloads.clone(),
         );
-        let open_streams_gauge = Gauge::default();
-        registry.register(
-            "open_streams",
-            "Event streams open now",
-            open_streams_gauge.clone(),
+        let connections = counted(
+            registry,
+            "connections",
+            "Connections of the public listeners: open, or still in the TLS handshake",
         );
+        let open_streams_gauge = counted(registry, "open_streams", "Event streams open now");
         let timing = |route: &str| Timing::of(route, &durations, &own_durations);
         Self {
             ours: timing(OURS),
@@ -157,6 +145,7 @@ impl Metrics {
             spans,
             connections_refused,
             reloads,
+            connections,
             open_streams: Arc::default(),
             open_streams_gauge,
         }
@@ -241,14 +230,24 @@ impl Metrics {
         OpenStream(Arc::clone(&self.open_streams))
     }
 
+    fn count_connections(&self, state: &'static str, count: usize) {
+        self.connections
+            .get_or_create(&StateLabels { state })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// Everything in the `OpenMetrics` text format.
     pub(crate) fn text(
         &self,
         authenticators: &Authenticators,
+        slots: &Slots,
         tls: Option<&Tls>,
     ) -> Result<String, std::fmt::Error> {
         self.open_streams_gauge
             .set(self.open_streams.load(Ordering::Relaxed));
+        let handshakes = tls.map_or(0, |tls| tls.handshakes.taken());
+        self.count_connections("handshake", handshakes);
+        self.count_connections("open", slots.taken().saturating_sub(handshakes));
         self.key_ages.clear(); // an authenticator that was removed has no keys to tell of
         for (name, age) in authenticators.key_ages() {
             let Some(age) = age else { continue };
@@ -274,6 +273,20 @@ impl Metrics {
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// A metric of its own, on the page from now on.
+fn counted<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// The same in seconds.
+fn timed<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
 }
 
 /// Counted as long as it lives.

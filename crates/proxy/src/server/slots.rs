@@ -23,6 +23,12 @@ impl Slots {
         Arc::clone(&self.semaphore)
     }
 
+    /// How many are taken; while slots are being given up, at most their new number.
+    pub(crate) fn taken(&self) -> usize {
+        let size = *self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        size.saturating_sub(self.semaphore.available_permits())
+    }
+
     /// Changes the number. Nobody is cut off: with fewer slots than connections, as many end before another one begins.
     pub(crate) fn resize(&self, size: usize) {
         let mut current = self.size.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,6 +58,7 @@ mod tests {
         let take = || slots.semaphore().try_acquire_owned().ok();
         let (first, second) = (take(), take());
         assert!(first.is_some() && second.is_some() && take().is_none());
+        assert_eq!(slots.taken(), 2);
         slots.resize(1);
         tokio::task::yield_now().await;
         drop(first);
@@ -63,5 +70,6 @@ mod tests {
         slots.resize(3);
         assert!(take().is_some());
         assert_eq!(slots.semaphore().available_permits(), 2);
+        assert_eq!(slots.taken(), 1, "the only one");
     }
 }

@@ -45,3 +45,8 @@ pub(super) struct ResultLabels {
 pub(super) struct ConnectionLabels {
     pub(super) reason: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StateLabels {
+    pub(super) state: &'static str,
+}
