@@ -7,6 +7,7 @@ use super::route::Entry as RouteEntry;
 use crate::checked::{Admin, Auth, Requirement, Route, Server};
 use crate::notes::Notes;
 use crate::origin::{Origin, Scheme};
+use crate::place::Place;
 use crate::problem::Flaw;
 
 pub(super) fn check(
@@ -22,8 +23,28 @@ pub(super) fn check(
         shared_route_audience(entry, earlier, server, notes);
         no_loop(entry, server, admin, notes);
     }
+    tunnels(server, routes, notes);
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
+    }
+}
+
+/// What `*` stands for becomes no part of a resource: somebody else may own the name beside ours. Without a public URL to borrow, clients
+/// that come by such a name are sent to a loopback address to log in (S0-43).
+fn tunnels(server: &Server, routes: &[RouteEntry], notes: &mut Notes) {
+    let protected = |entry: &RouteEntry| matches!(entry.route.auth, Auth::Required(_));
+    if server.public_url.is_some() || !routes.iter().any(protected) {
+        return;
+    }
+    let place = Place::root().key("server").key("allowed_hosts");
+    for (index, host) in server.allowed_hosts.iter().enumerate() {
+        if host.exact().is_none() {
+            notes.warn(
+                &place.index(index),
+                Flaw::new("is a wildcard, and there is no public_url: clients from elsewhere cannot log in by such a name")
+                    .hint("write the name that clients type in full, here or under public_url"),
+            );
+        }
     }
 }
 

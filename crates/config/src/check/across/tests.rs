@@ -183,3 +183,29 @@ fn an_upstream_is_not_the_gateway_itself() {
         good(&loops(listen, upstream));
     }
 }
+
+#[test]
+fn s0_42_s0_43_a_wildcard_without_a_public_url_is_warned_of() {
+    let told = "server.allowed_hosts[1]: is a wildcard, and there is no public_url: clients from elsewhere cannot log in by such a name";
+    let hosts = "allowed_hosts: [a.ngrok-free.app, '*.ngrok-free.app']";
+    let open = "path: /a, auth: { type: none }, dangerous: [anonymous_access]";
+    for (server, route, expected) in [
+        (hosts.to_owned(), "path: /a", &[told][..]),
+        (
+            format!("public_url: 'https://a.example', {hosts}"),
+            "path: /a",
+            &[],
+        ),
+        (
+            "allowed_hosts: [a.ngrok-free.app]".to_owned(),
+            "path: /a",
+            &[],
+        ),
+    ] {
+        let text = format!("server: {{ {server} }}\n{}", routes(&[route]));
+        assert_eq!(warnings(&text), expected, "{server}");
+    }
+    let text = format!("server: {{ {hosts} }}\n{}", routes(&[open]));
+    let about_hosts = |warning: &String| warning.contains("allowed_hosts");
+    assert!(!warnings(&text).iter().any(about_hosts), "nobody logs in");
+}
