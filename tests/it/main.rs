@@ -9,6 +9,9 @@
 mod admin;
 mod attacks;
 mod audiences;
+mod audit;
+mod audit_outages;
+mod audit_reload;
 mod back_channel;
 mod bodies;
 mod certificates;
@@ -58,6 +61,7 @@ mod tls;
 mod to_https;
 mod tokens;
 mod traces;
+mod trail;
 mod tree;
 mod tunnel;
 mod upstream_failures;

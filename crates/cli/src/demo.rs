@@ -58,7 +58,7 @@ async fn world(upstream: Option<&str>, port: u16) -> Result<(), End> {
     config.logging.level = Level::Warn; // what goes wrong is shown, beside what is printed here
     let (_logs, _dial) = logging::init(&config.logging).map_err(|error| report::failure(&error))?;
 
-    let gateway = Gateway::start(config, run::clock(), None)
+    let gateway = Gateway::start(config, run::clock(), run::since_1970, None)
         .await
         .map_err(|error| run::refuse(&error))?;
     let url = format!("http://127.0.0.1:{port}/mcp");
@@ -146,5 +146,9 @@ impl Sources for Nothing {
 
     fn file(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn has_folder(&self, _: &Path) -> bool {
+        false
     }
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{Clock, Timestamp};
-use proxy::{Gateway, ServeError, Tracing};
+use proxy::{AuditError, Gateway, ServeError, Tracing, Trail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sources::Origin;
 use crate::{End, logging, report};
 use reload::Reload;
+
+/// The same number on every system that we know.
+const SIGXFSZ: i32 = 25;
 
 /// From a file.
 pub(crate) fn file(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
@@ -37,12 +40,14 @@ fn serve(origin: Origin) -> End {
         Err(error) => return report::failure(&error),
     };
     let served = runtime.block_on(async {
+        // A write beyond a limit on file sizes is an error to be told, not a reason to be killed.
+        let _beyond_limit = signal(SignalKind::from_raw(SIGXFSZ));
         let reload = Reload::listen(origin, mark);
         let tracing = traces.map(|settings| Tracing {
             settings,
             clock: since_1970,
         });
-        let gateway = Gateway::start(config, clock(), tracing).await?;
+        let gateway = Gateway::start(config, clock(), since_1970, tracing).await?;
         gateway.count_dropped_lines(logs.dropped());
         let reloading = tokio::spawn(reload.run(gateway.reloader(), dial));
         serve_until_told(gateway).await;
@@ -68,7 +73,13 @@ pub(crate) fn refuse(error: &ServeError) -> End {
         ServeError::Listen { .. } => report::hint(
             "another program may have the port; choose one by server.listen or admin.listen",
         ),
-        ServeError::Plan(_) => {}
+        ServeError::Audit(AuditError::Open { .. }) => {
+            report::hint(
+                "the folder has to be there, and the user the gateway runs as has to be able to write in it",
+            );
+            return End::Misconfigured;
+        }
+        ServeError::Audit(AuditError::Write(_)) | ServeError::Plan(_) => {}
     }
     end
 }
@@ -84,16 +95,17 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-/// The one place where the wall clock is read.
+/// Time for judging: whole seconds.
 pub(crate) fn clock() -> Clock {
     Arc::new(|| Timestamp(since_1970().as_secs()))
 }
 
+/// Time for telling when something was: the one place where the wall clock is read.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that is handed in everywhere else"
 )]
-fn since_1970() -> Duration {
+pub(crate) fn since_1970() -> Duration {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap_or_default()
 }
@@ -101,6 +113,8 @@ fn since_1970() -> Duration {
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the drain at once: somebody waits at a terminal.
 pub(crate) async fn serve_until_told(gateway: Gateway) {
     let mut signals = Signals::listen();
+    let mut rotated = signal(SignalKind::hangup());
+    let trail = gateway.trail();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let served = gateway.serve(async {
         let _told_or_gone = stopped.await;
@@ -112,6 +126,16 @@ pub(crate) async fn serve_until_told(gateway: Gateway) {
             let _already_stopped = stop.send(());
             signals.next().await;
         } => tracing::warn!("a second signal: what is still open is cut"),
+        () = reopen(&trail, &mut rotated) => {}
+    }
+    trail.end().await;
+}
+
+/// Has the audit file opened again at each SIGHUP: it was renamed, and what renamed it waits to compress it.
+async fn reopen(trail: &Trail, rotated: &mut std::io::Result<Signal>) {
+    loop {
+        arrival(rotated).await;
+        trail.reopen();
     }
 }
 

@@ -218,6 +218,10 @@ impl Sources for Environment {
     fn file(&self, path: &Path) -> io::Result<String> {
         self.note(path, FILE_BYTES)
     }
+
+    fn has_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
 }
 
 /// Which file is meant: the option, else the variable, else the file beside us.

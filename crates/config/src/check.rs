@@ -4,6 +4,7 @@
 //! looked at; the configuration that comes of it is thrown away.
 
 mod across;
+mod audit;
 mod authenticator;
 mod file;
 mod route;
@@ -42,6 +43,7 @@ pub(crate) fn check(
     let server = server::check(file.server, sources, &mut notes);
     let admin = admin(file.admin, &server, &mut notes);
     let logging = logging(file.logging, &mut notes);
+    let audit = audit::check(file.audit, sources, &mut notes);
     let credential_cache = notes.size(
         &root.key("credential_cache"),
         file.credential_cache.as_ref(),
@@ -62,6 +64,7 @@ pub(crate) fn check(
         server,
         admin,
         logging,
+        audit,
         credential_cache,
         // Without a problem, every one of them is there.
         authenticators: authenticators
@@ -82,6 +85,7 @@ fn order(path: &str) -> (usize, usize, String) {
         "server",
         "admin",
         "logging",
+        "audit",
         "credential_cache",
         "authenticators",
         "routes",

@@ -3,6 +3,7 @@
 //! Nothing here is optional because it was left out of the file; an `Option` means that absence has a meaning. Only `check` makes
 //! these values, so whoever holds a [`Config`] need not ask again whether it is sound.
 
+mod audit;
 mod server;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use crate::host::HostPattern;
 use crate::origin::Origin;
 use crate::secret::ProxyUrl;
 
+pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
@@ -24,6 +26,8 @@ pub struct Config {
     pub server: Server,
     pub admin: Admin,
     pub logging: Logging,
+    /// `None`: decisions are told in the log alone.
+    pub audit: Option<Audit>,
     /// Upper bound in bytes of what verified credentials may occupy (`credential_cache`).
     pub credential_cache: u64,
     /// In the order of their names; routes refer to them by index.

@@ -5,7 +5,6 @@ use crate::place::{Place, Step};
 /// Paths of such keys. `*` is any one name or index.
 const LATER: &[&str] = &[
     "profile",
-    "audit",
     "sessions",
     "authorization_server",
     "admin.token",

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, Start as StartWord, TokenType,
-    Transport, Upstream,
+    Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
+    Start as StartWord, TokenType, Transport, Upstream,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -37,6 +37,8 @@ pub(crate) struct File {
     pub(crate) admin: Option<Block<Admin>>,
     /// Log lines, to stderr.
     pub(crate) logging: Option<Block<Logging>>,
+    /// Where a record of every decision is kept. Without it decisions are told in the log alone.
+    pub(crate) audit: Option<Block<Audit>>,
     /// How much memory verified credentials may be remembered in. Default 64MiB.
     pub(crate) credential_cache: Option<Text<Size>>,
     /// Who may vouch for a caller: names of yours, each with exactly one kind.
@@ -60,6 +62,21 @@ pub(crate) struct Logging {
     pub(crate) level: Option<Text<Level>>,
     /// Default text.
     pub(crate) format: Option<Text<LogFormat>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// File to which records are appended, one JSON object a line. Made with mode 0600, opened again on SIGHUP and when it was renamed.
+    pub(crate) file: Option<Text<FilePath>>,
+    /// Write records to stdout instead of a file. Default false.
+    pub(crate) stdout: Option<Text<bool>>,
+    /// info (default): allowed requests and refusals. refusals: only these.
+    pub(crate) level: Option<Text<AuditLevel>>,
+    /// What happens while records cannot be kept. block (default): requests that need one are answered 503. drop: they pass, and the records that are missing are counted.
+    pub(crate) on_full: Option<Text<OnFull>>,
+    /// How many records may wait to be written. Default 4096.
+    pub(crate) queue: Option<Text<Count>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

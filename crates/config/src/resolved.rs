@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
-    Auth, Authenticator, AuthenticatorKind, Claims, Config, Identity, IdentityHeaders, Jwt,
-    KeySource, Route, Streams, Upstream,
+    Audit, AuditSink, Auth, Authenticator, AuthenticatorKind, Claims, Config, Identity,
+    IdentityHeaders, Jwt, KeySource, Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -29,6 +29,7 @@ pub fn resolved(config: &Config) -> String {
                 ("format", word(&config.logging.format)),
             ]),
         ),
+        ("audit", config.audit.as_ref().map_or(Value::Null, audit)),
         ("credential_cache", size(config.credential_cache)),
         ("authenticators", block(authenticators)),
         (
@@ -43,6 +44,20 @@ pub fn resolved(config: &Config) -> String {
     ]);
     // A tree of mappings with text keys, lists and scalars is always YAML.
     serde_yaml::to_string(&whole).unwrap_or_default()
+}
+
+fn audit(audit: &Audit) -> Value {
+    let file = match &audit.sink {
+        AuditSink::File(path) => shown(path.display()),
+        AuditSink::Stdout => Value::Null,
+    };
+    block([
+        ("stdout", Value::Bool(file.is_null())),
+        ("file", file),
+        ("level", word(&audit.level)),
+        ("on_full", word(&audit.on_full)),
+        ("queue", Value::from(audit.queue)),
+    ])
 }
 
 fn authenticator(authenticator: &Authenticator) -> Value {

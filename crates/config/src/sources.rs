@@ -10,4 +10,7 @@ pub trait Sources {
 
     /// The whole text of a file.
     fn file(&self, path: &Path) -> io::Result<String>;
+
+    /// Whether there is a folder at this path.
+    fn has_folder(&self, path: &Path) -> bool;
 }

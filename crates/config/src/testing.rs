@@ -11,6 +11,7 @@ use crate::{Config, Loaded, Problems, Sources, load};
 pub(crate) struct Fixed {
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) files: BTreeMap<String, String>,
+    pub(crate) folders: Vec<String>,
 }
 
 impl Fixed {
@@ -23,6 +24,11 @@ impl Fixed {
         self.files.insert(path.to_owned(), text.to_owned());
         self
     }
+
+    pub(crate) fn folder(mut self, path: &str) -> Self {
+        self.folders.push(path.to_owned());
+        self
+    }
 }
 
 impl Sources for Fixed {
@@ -33,6 +39,10 @@ impl Sources for Fixed {
     fn file(&self, path: &Path) -> io::Result<String> {
         let found = path.to_str().and_then(|path| self.files.get(path));
         found.cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn has_folder(&self, path: &Path) -> bool {
+        self.folders.iter().any(|folder| Path::new(folder) == path)
     }
 }
 

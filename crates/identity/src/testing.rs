@@ -252,6 +252,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             level: Level::Info,
             format: LogFormat::Text,
         },
+        audit: None,
         credential_cache: 1024 * 1024,
         authenticators: authenticators
             .into_iter()

@@ -24,7 +24,10 @@ use config::Config;
 use identity::{Authenticators, Clock, StartError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use observe::audit::Opened;
+pub use observe::audit::{AuditError, WallClock};
 use observe::metrics::Metrics;
 pub use observe::trace::Tracing;
 use observe::trace::{Exporter, Exporting, Tracer};
@@ -41,6 +44,8 @@ use shared::{PlanCell, Shared};
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long the end waits for a collector to take the last spans; at least [`FAREWELL`].
 const LAST_EXPORT: Duration = Duration::from_secs(2);
+/// What is left of the audit trail gets this long beyond it.
+const LAST_RECORDS: Duration = Duration::from_millis(200);
 /// Connections that probes may hold at once.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -57,6 +62,9 @@ pub enum ServeError {
     /// A certificate or key that the configuration names cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nothing could be recorded, so nothing is done.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
@@ -90,11 +98,15 @@ pub struct Gateway {
 
 impl Gateway {
     /// Reads certificates and reaches the authenticators first, so that a gateway that cannot judge anybody never takes a port (S4-8); then binds.
+    ///
+    /// `wall` tells when something was; the clock, whether a token is good.
     pub async fn start(
         config: Config,
         clock: Clock,
+        wall: WallClock,
         tracing: Option<Tracing>,
     ) -> Result<Self, ServeError> {
+        let audit = config.audit.as_ref().map(Opened::open).transpose()?;
         let tls = config
             .server
             .tls
@@ -125,8 +137,10 @@ impl Gateway {
         let (tracer, exporter) = tracing
             .map(|tracing| Tracer::new(tracing, &metrics))
             .unzip();
+        let audit = audit.map(|opened| opened.begin(&bound, wall, &metrics));
+        let audit = audit.transpose()?; // from here on the process is on record
         let slots = Slots::new(config.server.limits.connections);
-        let shared = Shared::new(clock, metrics, tracer, slots, bound, tls);
+        let shared = Shared::new(clock, metrics, audit, tracer, slots, bound, tls);
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();
@@ -159,6 +173,11 @@ impl Gateway {
     /// Puts other configurations in the place of this one, also while it serves.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// The audit trail, for the one who hears signals.
+    pub fn trail(&self) -> Trail {
+        Trail(Arc::clone(&self.plans.load().shared))
     }
 
     /// Serves until `stop` resolves, then drains: nothing new is accepted, requests finish, event streams end at the deadline.
@@ -228,14 +247,15 @@ impl Gateway {
         tracing::info!(deadline = ?whole, "draining"); // from here on it is true
         let deadline = Instant::now() + whole;
         let graceful = whole.saturating_sub(FAREWELL);
-        let all_ended = async { while public.join_next().await.is_some() {} };
-        let mut all_ended = std::pin::pin!(all_ended);
-        if tokio::time::timeout(graceful, &mut all_ended)
-            .await
-            .is_err()
-        {
+        let mut all_ended = async || while public.join_next().await.is_some() {};
+        if timeout(graceful, all_ended()).await.is_err() {
             drain.end_streams();
-            let _late = tokio::time::timeout(FAREWELL, &mut all_ended).await; // what is left is cut
+            let _late = timeout(FAREWELL, all_ended()).await;
+        }
+        public.shutdown().await; // what is left is cut
+        if let Some(audit) = &shared.audit {
+            let left = deadline.saturating_duration_since(Instant::now());
+            audit.end(left.max(LAST_RECORDS)).await;
         }
         if let Some(exporting) = exporting {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -244,6 +264,25 @@ impl Gateway {
         probes.abort();
         watching.inspect(tokio::task::JoinHandle::abort);
         tracing::info!("stopped");
+    }
+}
+
+/// The audit trail of a gateway; nothing where there is none.
+pub struct Trail(Arc<Shared>);
+
+impl Trail {
+    /// Has the file opened again, if the one that is open was renamed.
+    pub fn reopen(&self) {
+        if let Some(audit) = &self.0.audit {
+            audit.reopen();
+        }
+    }
+
+    /// Writes what is left, and the last line; done already when the gateway was drained.
+    pub async fn end(&self) {
+        if let Some(audit) = &self.0.audit {
+            audit.end(LAST_RECORDS).await;
+        }
     }
 }
 

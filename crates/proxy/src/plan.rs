@@ -14,6 +14,7 @@ use http::HeaderValue;
 use identity::{Authenticators, Timestamp};
 
 use crate::PlanError;
+use crate::observe::audit::Audit;
 use crate::server::Terms;
 use crate::shared::Shared;
 use crate::stage::cors::Origins;
@@ -50,9 +51,12 @@ impl Plan {
         (self.shared.clock)()
     }
 
-    /// Whether the gateway can do its work: keys are there, and it is not going away.
+    /// Whether the gateway can do its work: keys are there, what has to be recorded can be, and it is not going away.
     pub(crate) fn is_ready(&self) -> bool {
-        self.shared.drain.is_serving() && self.authenticators.is_ready()
+        let audit = self.shared.audit.as_ref();
+        self.shared.drain.is_serving()
+            && self.authenticators.is_ready()
+            && audit.is_none_or(Audit::is_ready)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::PlanError;
+use crate::observe::audit::Event;
 use crate::plan::Plan;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::shared::PlanCell;
@@ -33,6 +34,8 @@ pub enum ReloadError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("no record of it can be kept: the audit trail takes none")]
+    Unaccountable,
     #[error("not ready within {} s", DEADLINE.as_secs())]
     Late,
     #[error("the gateway is going away")]
@@ -43,7 +46,7 @@ impl ReloadError {
     /// Whether the same configuration may be taken later without a change of it.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Authenticator(_) | Self::Late => true,
+            Self::Authenticator(_) | Self::Unaccountable | Self::Late => true,
             Self::NeedsRestart(_) | Self::Tls(_) | Self::Plan(_) | Self::Ending => false,
         }
     }
@@ -90,6 +93,13 @@ impl Reloader {
     pub fn refused(&self, cause: &dyn std::fmt::Display) {
         tracing::error!(%cause, "configuration not reloaded; the one in use stays");
         self.count("refused");
+        let cause = cause.to_string();
+        if let Some(audit) = &self.0.plans.load().shared.audit {
+            // Several problems are several lines; a reason is one.
+            let words: Vec<_> = cause.split_whitespace().collect();
+            let refused = Some(words.join(" ").into());
+            audit.record(None, Event::Reload { refused });
+        }
     }
 
     fn count(&self, result: &'static str) {
@@ -115,6 +125,14 @@ impl Reloader {
             .await
             .map_err(|_| ReloadError::Late)??;
         let plan = build(new.clone(), authenticators, &in_use).await?;
+        let audit = shared.audit.as_ref();
+        let place = match audit {
+            Some(audit) => audit
+                .place()
+                .await
+                .map_err(|_| ReloadError::Unaccountable)?,
+            None => None,
+        };
         tell(old, new, &plan);
         // From here on nothing fails.
         if let (Some(tls), Some(prepared)) = (&shared.tls, tls) {
@@ -123,6 +141,9 @@ impl Reloader {
         }
         shared.slots.resize(new.server.limits.connections);
         self.0.plans.replace(plan);
+        if let Some(audit) = audit {
+            audit.record(place, Event::Reload { refused: None });
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwap;
 use identity::Clock;
 
+use crate::observe::audit::Audit;
 use crate::observe::metrics::Metrics;
 use crate::observe::record::RequestIds;
 use crate::observe::trace::Tracer;
@@ -19,6 +20,8 @@ use crate::stage::limit;
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    /// `None`: decisions are told in the log alone.
+    pub(crate) audit: Option<Audit>,
     pub(crate) request_ids: RequestIds,
     /// `None` where no collector is named.
     pub(crate) tracer: Option<Tracer>,
@@ -37,6 +40,7 @@ impl Shared {
     pub(crate) fn new(
         clock: Clock,
         metrics: Metrics,
+        audit: Option<Audit>,
         tracer: Option<Tracer>,
         slots: Slots,
         bound: Vec<SocketAddr>,
@@ -45,6 +49,7 @@ impl Shared {
         Self {
             clock,
             metrics,
+            audit,
             request_ids: RequestIds::new(),
             tracer,
             drain: Drain::new(),

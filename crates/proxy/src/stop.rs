@@ -74,6 +74,8 @@ pub(crate) enum Refusal {
     BodyTimeout(Duration),
     #[error("request body broke off")]
     BodyBroken,
+    #[error("no record of it can be kept: the audit trail takes none")]
+    Unaccountable,
     #[error("upstream did not take the request: {0}")]
     UpstreamUnreachable(#[source] Cause),
     #[error("upstream sent no answer within {0:?}")]
@@ -134,6 +136,7 @@ impl Refusal {
             R::BodyTooLarge { .. }       => (413, "body_too_large",        "the request body is too large", NONE),
             R::BodyTimeout(_)            => (408, "body_timeout",          "the request body took too long", NONE),
             R::BodyBroken                => (400, "body_broken",           "the request body is not complete", NONE),
+            R::Unaccountable             => (503, "audit_unavailable",     "the request cannot be recorded at the moment", NONE),
             R::UpstreamUnreachable(_)    => (502, "upstream_unreachable",  "the server behind the gateway cannot be reached", NONE),
             R::UpstreamLate(_)           => (504, "upstream_timeout",      "the server behind the gateway did not answer in time", NONE),
             R::UpstreamUnauthorized(_)   => (502, "upstream_unauthorized", "the server behind the gateway refused the gateway", NONE),
@@ -147,6 +150,7 @@ impl Refusal {
         match self {
             Self::Unproven(failure) => failure.retry_after(),
             Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
+            Self::Unaccountable => Some(crate::observe::audit::PATIENCE),
             _ => None, // no other refusal knows when it will be over
         }
     }

@@ -7,7 +7,8 @@ fn reads_again(config: &Config) -> String {
     let printed = resolved(config);
     let sources = Fixed::default()
         .file("/keys/$a.json", r#"{"keys":[]}"#)
-        .file("/ca.pem", "-----BEGIN CERTIFICATE-----");
+        .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
+        .folder("/log");
     match load(&printed, &sources) {
         Ok(loaded) => assert_eq!(&loaded.config, config, "{printed}"),
         Err(problems) => panic!("{problems}\n{printed}"),
@@ -26,11 +27,17 @@ fn everything_that_can_be_said_reads_again() {
     let text = include_str!("everything.yaml");
     let sources = Fixed::default()
         .file("/keys/$a.json", r#"{"keys":[]}"#)
-        .file("/ca.pem", "-----BEGIN CERTIFICATE-----");
+        .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
+        .folder("/log");
     let config = load(text, &sources)
         .unwrap_or_else(|problems| panic!("{problems}"))
         .config;
     insta::assert_snapshot!(reads_again(&config));
+}
+
+#[test]
+fn records_on_stdout_read_again() {
+    reads_again(&good("audit: { stdout: true }"));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};
 use crate::checked::{
-    Algorithm, AudienceClaim, ClientAuth, IdentityHeaders, Level, LogFormat, Start, TlsVersion,
-    TokenType, Transport,
+    Algorithm, AudienceClaim, AuditLevel, ClientAuth, IdentityHeaders, Level, LogFormat, OnFull,
+    Start, TlsVersion, TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -91,6 +91,20 @@ impl Word for LogFormat {
     const EXPECTED: &'static str = "text or json";
     const WORDS: &'static [(&'static str, Self)] =
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+impl Word for AuditLevel {
+    const EXPECTED: &'static str = "info or refusals";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("info", AuditLevel::Info),
+        ("refusals", AuditLevel::Refusals),
+    ];
+}
+
+impl Word for OnFull {
+    const EXPECTED: &'static str = "block or drop";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("block", OnFull::Block), ("drop", OnFull::Drop)];
 }
 
 impl Word for TlsVersion {

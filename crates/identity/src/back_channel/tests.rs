@@ -231,6 +231,9 @@ fn proxy_url(url: &str) -> ProxyUrl {
         fn file(&self, _: &std::path::Path) -> std::io::Result<String> {
             Err(std::io::ErrorKind::NotFound.into())
         }
+        fn has_folder(&self, _: &std::path::Path) -> bool {
+            false
+        }
     }
     let text = format!(
         "authenticators: {{ a: {{ oidc: {{ issuer: 'https://a.example', proxy: '{url}' }} }} }}\n\

@@ -3,6 +3,7 @@
 //! Label values come from the configuration or from closed sets of ours, never from a request, so the number of series is bounded
 //! whatever callers send. Handles for the common case are resolved once per route.
 
+mod audit;
 mod labels;
 mod log_lines;
 mod process;
@@ -21,6 +22,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
+use audit::AuditFamilies;
 use labels::{
     AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, RequestLabels,
     ResultLabels, StateLabels, UpstreamLabels,
@@ -29,6 +31,7 @@ use process::Process;
 use timing::Durations;
 
 pub(crate) use super::outcome::Outcome;
+pub(crate) use audit::AuditMetrics;
 pub(crate) use log_lines::LogLines;
 pub(crate) use timing::{NOBODYS, OURS, Timing};
 
@@ -51,6 +54,7 @@ pub(crate) struct Metrics {
     connections_refused: Family<ConnectionLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
     connections: Family<StateLabels, Gauge>,
+    pub(crate) audit: AuditFamilies,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -128,6 +132,7 @@ impl Metrics {
             "connections",
             "Connections of the public listeners: open, or still in the TLS handshake",
         );
+        let audit = AuditFamilies::register(registry);
         let open_streams_gauge = counted(registry, "open_streams", "Event streams open now");
         let timing = |route: &str| Timing::of(route, &durations, &own_durations);
         Self {
@@ -146,6 +151,7 @@ impl Metrics {
             connections_refused,
             reloads,
             connections,
+            audit,
             open_streams: Arc::default(),
             open_streams_gauge,
         }

@@ -1,6 +1,7 @@
 //! The record of one request: filled by the pipeline, closed once, wherever the request ends.
 //!
-//! Log and metrics cannot disagree, because both are written in [`Closing::finish`], and nowhere else.
+//! Log and metrics cannot disagree, because both are written in [`Closing::finish`], and nowhere else; the audit
+//! record is made from the same fields when the head of the answer is there.
 
 mod closing;
 mod ids;
@@ -16,6 +17,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::body::Body;
+use crate::observe::audit::Unaccountable;
 use crate::observe::metrics::Outcome;
 use crate::plan::Plan;
 use crate::server::Peer;
@@ -26,7 +28,7 @@ use crate::stage::inject::{Marks, X_REQUEST_ID};
 use crate::stage::route::Target;
 use crate::stage::stream::Asked;
 use crate::stage::trust::Arrival;
-use crate::stop::Stop;
+use crate::stop::{Refusal, Stop};
 
 use closing::Closing;
 pub(crate) use closing::Recorded;
@@ -75,6 +77,8 @@ impl<'p> Record<'p> {
             reason: "client_gone",
             status: 0,
             own_time: None,
+            place: None,
+            recorded: false,
             done: false,
         };
         Self {
@@ -161,6 +165,31 @@ impl<'p> Record<'p> {
         &mut self.waited
     }
 
+    /// Takes the place for the record of a request that is about to be forwarded (SEC-78).
+    pub(crate) async fn accountable(&mut self) -> Result<(), Refusal> {
+        let Some(audit) = &self.closing.shared.audit else {
+            return Ok(());
+        };
+        if audit.records(Outcome::Allowed) {
+            let place = audit.place().await;
+            self.closing.place = place.map_err(|Unaccountable| Refusal::Unaccountable)?;
+        }
+        Ok(())
+    }
+
+    /// The same for one that is refused, which needs no leave.
+    pub(crate) async fn refused(&mut self) {
+        let closing = &mut self.closing;
+        let Some(audit) = &closing.shared.audit else {
+            return;
+        };
+        let is_refusal = matches!(closing.outcome, Outcome::Refused | Outcome::Failed);
+        let has_waited = closing.reason == Refusal::Unaccountable.public().reason;
+        if is_refusal && !has_waited && closing.place.is_none() {
+            closing.place = audit.place_of_refusal().await;
+        }
+    }
+
     /// Turns an early end into an answer.
     pub(crate) fn answer(&mut self, stop: Stop) -> Response<Body> {
         match stop {
@@ -199,6 +228,7 @@ impl<'p> Record<'p> {
             };
             closing.reason = "";
         }
+        closing.record();
         let (head, body) = answer.into_parts();
         if body.is_end_stream() {
             closing.finish();

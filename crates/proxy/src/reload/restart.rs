@@ -8,6 +8,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
         server,
         admin: Admin { listen: admin },
         logging: Logging { level: _, format },
+        audit,
         credential_cache: _,
         authenticators: _,
         routes: _,
@@ -42,6 +43,8 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
     );
     note(*admin != old.admin.listen, "admin.listen");
     note(*format != old.logging.format, "logging.format");
+    // Records of one process are in one place, and nobody ends them in passing.
+    note(*audit != old.audit, "audit");
     note(*plain_http != old.server.plain_http, "server.dangerous");
     for (one, other) in [(old, new), (new, old)] {
         for name in anonymous(one).filter(|name| !anonymous(other).any(|known| known == *name)) {

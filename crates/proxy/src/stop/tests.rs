@@ -42,6 +42,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UpstreamUnauthorized(StatusCode::UNAUTHORIZED),
         Refusal::UpstreamAnswer("a redirect on an MCP route"),
         Refusal::RateLimited(Exceeded::StreamsOfCaller(64)),
+        Refusal::Unaccountable,
     ]
 }
 
@@ -70,7 +71,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::UpstreamUnauthorized(_) => 20,
         Refusal::UpstreamAnswer(_) => 21,
         Refusal::RateLimited(_) => 22,
-        Refusal::Unproven(_) => 23,
+        Refusal::Unaccountable => 23,
+        Refusal::Unproven(_) => 24,
     }
 }
 

@@ -50,3 +50,8 @@ pub(super) struct ConnectionLabels {
 pub(super) struct StateLabels {
     pub(super) state: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SinkLabels {
+    pub(super) sink: &'static str,
+}

@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use identity::Caller;
 
 use crate::body::{Body, BodyError};
+use crate::observe::audit::{Decision, Event, Place, RouteName};
 use crate::observe::metrics::{NOBODYS, OURS, Outcome, Timing};
 use crate::observe::trace::{Ended, Trace, Whose};
 use crate::plan::Site;
@@ -42,6 +43,9 @@ pub(super) struct Closing {
     pub(super) status: u16,
     /// Known once an answer has come to be.
     pub(super) own_time: Option<Duration>,
+    /// Kept for the audit record.
+    pub(super) place: Option<Place>,
+    pub(super) recorded: bool,
     pub(super) done: bool,
 }
 
@@ -60,6 +64,34 @@ impl Closing {
             None if self.own => &self.shared.metrics.ours,
             None => &self.shared.metrics.nobodys,
         }
+    }
+
+    /// Makes the audit record, once: when the head of the answer is there, or when it never will be.
+    pub(super) fn record(&mut self) {
+        let Some(audit) = &self.shared.audit else {
+            return;
+        };
+        let place = self.place.take();
+        if std::mem::replace(&mut self.recorded, true) || !audit.records(self.outcome) {
+            return;
+        }
+        let route = match &self.site {
+            Some(site) => RouteName::Site(Arc::clone(site)),
+            None if self.own => RouteName::Other(OURS),
+            None => RouteName::Other(NOBODYS),
+        };
+        let decision = Decision {
+            reference: self.id.clone(),
+            route,
+            client: self.client,
+            caller: self.caller.clone(),
+            method: self.method.clone(),
+            outcome: self.outcome,
+            reason: self.reason,
+            status: Some(self.status).filter(|status| *status != 0),
+            duration: self.started.elapsed(),
+        };
+        audit.record(place, Event::Request(Box::new(decision)));
     }
 
     /// The one place where a request is counted.
@@ -121,6 +153,7 @@ impl Drop for Closing {
         if !self.done {
             self.outcome = Outcome::ClientGone;
             self.reason = "client_gone";
+            self.record();
             self.finish();
         }
     }
