@@ -121,9 +121,9 @@ def compare(bench: Bench, binary: Path, verdicts: Verdicts) -> dict[str, dict[st
     table(rows)
 
     (nginx, nginx_tls), (ours, ours_tls) = ([middle(requests[peer.name], "cpu_us") for peer in pair] for pair in pairs)
-    print(f"TLS adds to a request: nginx {nginx_tls - nginx:.2f} µs, portcullis {ours_tls - ours:.2f} µs")
-    ratio = (ours_tls - ours) / (nginx_tls - nginx)
-    verdicts.judge("CPU that TLS adds to a request: portcullis / nginx", ratio, TLS_ADDS)
+    added, nginx_added = ours_tls - ours, nginx_tls - nginx
+    print(f"TLS adds to a request: nginx {nginx_added:.2f} µs, portcullis {added:.2f} µs")
+    verdicts.judge_added("CPU that TLS adds to a request: portcullis / nginx", added, nginx_added, TLS_ADDS)
     for kind in directories:
         theirs, own = (middle(shaken[peer.name, kind], "cpu_us") for _, peer in pairs)
         verdicts.judge_least(f"full handshakes per CPU second, {kind}: portcullis / nginx", theirs / own, HANDSHAKES)

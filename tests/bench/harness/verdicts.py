@@ -25,6 +25,13 @@ class Verdicts:
     def judge(self, promise: str, measured: float, at_most: float, unit: str = "") -> None:
         self.note(promise, f"{measured:.2f}{unit}", f"at most {at_most:g}{unit}", measured <= at_most)
 
+    def judge_added(self, promise: str, ours: float, theirs: float, at_most: float) -> None:
+        """What is added to two things. Nobody gets faster by more work: then the machine was too busy to tell."""
+        if ours <= 0 or theirs <= 0:
+            self.note(promise, "too much noise", f"at most {at_most:g}", False)
+        else:
+            self.judge(promise, ours / theirs, at_most)
+
     def judge_least(self, promise: str, measured: float, at_least: float) -> None:
         self.note(promise, f"{measured:.2f}", f"at least {at_least:g}", measured >= at_least)
 
