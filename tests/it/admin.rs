@@ -204,6 +204,7 @@ async fn s3_38_metrics_tell_how_requests_ended() {
         "process_open_fds",
         "process_resident_memory_bytes",
         "process_start_time_seconds",
+        "portcullis_upstream_members",
     ];
     assert_eq!(names(&all), expected.into_iter().collect());
 }

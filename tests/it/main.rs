@@ -65,3 +65,6 @@ mod trail;
 mod tree;
 mod tunnel;
 mod upstream_failures;
+mod upstream_sessions;
+mod upstream_tls;
+mod upstreams;

@@ -161,7 +161,7 @@ async fn what_the_sample_leaves_to_the_reader_is_good_too() {
             let indent = line.len() - line.trim_start().len();
             let rest = line.trim_start().strip_prefix('#');
             match rest {
-                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '-') => {
                     format!("{}{rest}", " ".repeat(indent))
                 }
                 _ => line.to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{Clock, Timestamp};
-use proxy::{AuditError, Gateway, ServeError, Tracing, Trail};
+use proxy::{AuditError, Gateway, PlanError, ServeError, Tracing, Trail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sources::Origin;
@@ -68,7 +68,7 @@ pub(crate) fn refuse(error: &ServeError) -> End {
     let end = report::failure(error);
     match error {
         // What the configuration names is part of it.
-        ServeError::Tls(_) => return End::Misconfigured,
+        ServeError::Tls(_) | ServeError::Plan(PlanError::Tls(_)) => return End::Misconfigured,
         ServeError::Authenticator(error) => error.hints.iter().for_each(|hint| report::hint(hint)),
         ServeError::Listen { .. } => report::hint(
             "another program may have the port; choose one by server.listen or admin.listen",
@@ -79,7 +79,7 @@ pub(crate) fn refuse(error: &ServeError) -> End {
             );
             return End::Misconfigured;
         }
-        ServeError::Audit(AuditError::Write(_)) | ServeError::Plan(_) => {}
+        ServeError::Audit(AuditError::Write(_)) | ServeError::Plan(PlanError::Value { .. }) => {}
     }
     end
 }

@@ -51,7 +51,7 @@ pub(crate) fn check(
         64 * KIB..=64 * GIB,
     );
     let authenticators = authenticator::check_all(file.authenticators, sources, &mut notes);
-    let routes = route::check_all(file.routes, &server, &authenticators, &mut notes);
+    let routes = route::check_all(file.routes, &server, &authenticators, sources, &mut notes);
     across::check(&server, &admin, &authenticators, &routes, &mut notes);
 
     if !notes.problems.is_empty() {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod server;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
-use crate::origin::Origin;
 use crate::secret::ProxyUrl;
 
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
+pub use upstream::{Member, OwnCertificate, Upstream, UpstreamTls};
 
 /// One complete configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,13 +189,6 @@ pub struct Route {
     pub auth: Auth,
     pub identity: Identity,
     pub streams: Streams,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Upstream {
-    pub origin: Origin,
-    /// Replaces the route's path; `None` keeps the request's.
-    pub path: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
 mod server;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,19 +14,21 @@ use serde::Deserialize;
 
 use crate::checked::{
     Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
-    Start as StartWord, TokenType, Transport, Upstream,
+    Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
 use crate::scalar::name::{Audience, FilePath, HeaderName, Reference, RouteName, Scope};
 use crate::scalar::path::RoutePath;
 use crate::scalar::unit::{Count, Size};
+use crate::scalar::upstream::Location;
 use crate::scalar::url::{Issuer, KeysUrl, Resource};
 use crate::scalar::word::AuthType;
 use crate::secret::ProxyUrl;
-use crate::written::{Block, List, OneOrMany, Table, Text, WordOrTable};
+use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
+pub(crate) use upstream::Upstream;
 
 /// Configuration of Portcullis. Strings may hold `${NAME}`, `${NAME:-default}` and `${file:/path}`; `$$` is a dollar.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -164,9 +167,10 @@ pub(crate) struct Route {
     pub(crate) subpaths: Option<Text<bool>>,
     /// The URL that clients know this route by. Default: `public_url` (or the route's host) and path.
     pub(crate) resource: Option<Text<Resource>>,
-    /// Where requests go: http or https. Without a path the request keeps its own.
+    /// Where requests go: an http or https URL or `unix:/path/to.sock`, a list of them, or a block that says more. Without a path the
+    /// request keeps its own.
     #[schemars(required)]
-    pub(crate) upstream: Option<Text<Upstream>>,
+    pub(crate) upstream: Option<ManyOrBlock<Location, Upstream>>,
     /// mcp (default): Streamable HTTP. http: any web application.
     pub(crate) transport: Option<Text<Transport>>,
     /// Who may come in.

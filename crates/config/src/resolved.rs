@@ -2,13 +2,14 @@
 
 mod server;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
     Audit, AuditSink, Auth, Authenticator, AuthenticatorKind, Claims, Config, Identity,
-    IdentityHeaders, Jwt, KeySource, Route, Streams, Upstream,
+    IdentityHeaders, Jwt, KeySource, Member, Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -155,7 +156,25 @@ fn route(route: &Route, authenticators: &[Authenticator]) -> Value {
 
 fn upstream(upstream: &Upstream) -> Value {
     let path = upstream.path.as_deref().unwrap_or_default();
-    shown(format_args!("{}{path}", upstream.origin))
+    let colon = |member: &Member| match member {
+        Member::Unix(_) if !path.is_empty() => ":",
+        Member::Unix(_) | Member::Http(_) => "",
+    };
+    let urls = upstream.members.iter();
+    let urls = urls.map(|member| shown(format_args!("{member}{}{path}", colon(member))));
+    let file = |path: Option<&PathBuf>| path.map_or(Value::Null, |path| shown(path.display()));
+    let (tls, own) = (&upstream.tls, upstream.tls.own.as_ref());
+    block([
+        ("urls", list(urls)),
+        ("ca", file(tls.ca.as_ref())),
+        ("certificate", file(own.map(|pair| &pair.certificate))),
+        ("private_key", file(own.map(|pair| &pair.private_key))),
+        (
+            "server_name",
+            tls.server_name.as_deref().map_or(Value::Null, text),
+        ),
+        ("host", upstream.host.as_deref().map_or(Value::Null, text)),
+    ])
 }
 
 fn auth(auth: &Auth, authenticators: &[Authenticator]) -> Value {

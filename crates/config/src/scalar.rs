@@ -4,6 +4,7 @@ pub(crate) mod name;
 pub(crate) mod path;
 pub(crate) mod rate;
 pub(crate) mod unit;
+pub(crate) mod upstream;
 pub(crate) mod url;
 pub(crate) mod word;
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::place::{Place, Step};
 use crate::raw;
 use crate::scalar::{self, Scalar};
-use crate::written::{Block, List, OneOrMany, Table, Text, WordOrTable};
+use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
 /// The schema (draft 7, which editors know best). It describes shapes and words; only `check` knows the rules between fields.
 pub fn schema() -> Value {
@@ -58,14 +58,25 @@ pub(crate) fn keys_at(place: &Place) -> Vec<String> {
         here = here.and_then(|schema| below(schema, step));
     }
     let properties = here
-        .and_then(|schema| schema.get("properties"))
+        .and_then(|schema| mapping(schema).get("properties"))
         .and_then(Value::as_object);
     properties
         .map(|properties| properties.keys().cloned().collect())
         .unwrap_or_default()
 }
 
+/// Where something else may stand in place of a mapping, the mapping.
+fn mapping(schema: &Value) -> &Value {
+    let choices = schema.get("anyOf").and_then(Value::as_array);
+    let choice = choices.and_then(|choices| {
+        let mut choices = choices.iter();
+        choices.find(|choice| choice.get("properties").is_some())
+    });
+    choice.unwrap_or(schema)
+}
+
 fn below<'s>(schema: &'s Value, step: &Step) -> Option<&'s Value> {
+    let schema = mapping(schema);
     match step {
         Step::Key(key) => match schema.get("properties") {
             Some(properties) => properties.get(key),
@@ -113,6 +124,11 @@ inline_schema! {
         T::schema(),
         { "type": "object", "additionalProperties": generator.subschema_for::<V>() },
     ] });
+    ManyOrBlock<T: Scalar, B: JsonSchema> => |generator| json!({ "anyOf": [
+        T::schema(),
+        { "type": "array", "items": T::schema(), "minItems": 1 },
+        generator.subschema_for::<B>(),
+    ] });
 }
 
 #[cfg(test)]
@@ -122,6 +138,7 @@ mod tests {
     #[test]
     fn every_key_has_a_description_and_no_mapping_takes_unknown_keys() {
         fn walk(schema: &Value, path: &str) {
+            let schema = mapping(schema);
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
                 for inner in ["items", "additionalProperties"] {
                     schema
@@ -202,6 +219,8 @@ mod tests {
             keys_at(&place),
             ["accept", "audiences", "required_scopes", "type"]
         );
+        let place = Place::root().key("routes").index(0).key("upstream");
+        assert!(keys_at(&place).contains(&"server_name".to_owned()));
         assert!(keys_at(&Place::root().key("authenticators")).is_empty());
         assert!(keys_at(&Place::root().key("nowhere").key("else")).is_empty());
     }

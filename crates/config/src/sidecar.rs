@@ -90,8 +90,14 @@ pub fn sidecar(upstream: &str, sources: &dyn Sources) -> Result<Loaded, Problems
 
 /// The path clients ask for: the upstream's own.
 fn public_path(upstream: &str, notes: &mut Notes) -> String {
-    match Origin::split(upstream) {
-        Ok((_, rest)) if rest.starts_with('/') => rest.to_owned(),
+    let split = match upstream.strip_prefix("unix:") {
+        Some(rest) => Ok(rest
+            .find(":/")
+            .map_or("", |colon| rest.split_at(colon + 1).1)),
+        None => Origin::split(upstream).map(|(_, rest)| rest),
+    };
+    match split {
+        Ok(rest) if rest.starts_with('/') => rest.to_owned(),
         Ok(_) => {
             let flaw = Flaw::new("has no path, so only requests for `/` are passed on")
                 .hint("most MCP servers live at /mcp: name the whole URL");

@@ -74,11 +74,6 @@ impl<T> Text<T> {
     pub(crate) fn is_given(&self) -> bool {
         matches!(self.written, Written::Given(_))
     }
-
-    /// Whether a list stands in its place.
-    pub(crate) fn is_list(&self) -> bool {
-        self.written == Written::List
-    }
 }
 
 /// A list of scalars.
@@ -113,6 +108,14 @@ pub(crate) enum WordOrTable<T, V> {
     Table(BTreeMap<String, V>),
 }
 
+/// One scalar, a list of them, or a mapping with keys of ours.
+#[derive(Debug)]
+pub(crate) enum ManyOrBlock<T, B> {
+    One(Text<T>),
+    Many(Vec<Text<T>>),
+    Block(Box<B>),
+}
+
 /// How each of the above takes what it meets.
 trait Shape<'de>: Sized {
     fn other(written: Written) -> Self;
@@ -143,12 +146,8 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for List<T> {
         List::Other(written)
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(List::Items(items))
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        items(list).map(List::Items)
     }
 }
 
@@ -200,6 +199,29 @@ impl<'de, T, V: Deserialize<'de>> Shape<'de> for WordOrTable<T, V> {
     fn mapping<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         entries(map).map(WordOrTable::Table)
     }
+}
+
+impl<'de, T, B: Deserialize<'de>> Shape<'de> for ManyOrBlock<T, B> {
+    fn other(written: Written) -> Self {
+        ManyOrBlock::One(Text::other(written))
+    }
+
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        items(list).map(ManyOrBlock::Many)
+    }
+
+    fn mapping<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        B::deserialize(MapAccessDeserializer::new(map))
+            .map(|fields| ManyOrBlock::Block(Box::new(fields)))
+    }
+}
+
+fn items<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut list: A) -> Result<Vec<T>, A::Error> {
+    let mut items = Vec::new();
+    while let Some(item) = list.next_element()? {
+        items.push(item);
+    }
+    Ok(items)
 }
 
 fn entries<'de, V: Deserialize<'de>, A: MapAccess<'de>>(
@@ -272,6 +294,7 @@ deserialize_by_shape! {
     Table<V: Deserialize>;
     Block<B: Deserialize>;
     WordOrTable<T, V: Deserialize>;
+    ManyOrBlock<T, B: Deserialize>;
 }
 
 #[cfg(test)]

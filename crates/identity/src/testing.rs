@@ -15,7 +15,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{
     Admin, Algorithm, AudienceClaim, Auth, Authenticator, AuthenticatorKind, ClaimPath, Claims,
     Config, Cors, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat, Logging,
-    Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport, Upstream,
+    Member, Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport, Upstream,
+    UpstreamTls,
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value, json};
@@ -274,8 +275,10 @@ pub(crate) fn route(headers: IdentityHeaders) -> Route {
         subpaths: false,
         resource: None,
         upstream: Upstream {
-            origin: Origin::parse("http://127.0.0.1:1").unwrap(),
+            members: vec![Member::Http(Origin::parse("http://127.0.0.1:1").unwrap())],
             path: None,
+            tls: UpstreamTls::default(),
+            host: None,
         },
         transport: Transport::Mcp,
         auth: Auth::Anonymous,

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::stage::stream::Tended;
+use crate::upstream::Download;
 
 /// An answer of our own: kept by nobody, and nothing but what its type says. Every one is made here.
 pub(crate) fn own<B>(status: StatusCode, body: B) -> Response<B> {
@@ -39,7 +40,7 @@ pub(crate) enum Body {
     /// One of our own; `None` once it is sent.
     Own(Option<Bytes>),
     /// The upstream's, passed on as it comes.
-    Passed(Incoming),
+    Passed(Download),
     /// An event stream, looked after while it lasts.
     Tended(Box<Tended>),
 }
@@ -98,10 +99,13 @@ impl HttpBody for Body {
 }
 
 /// The next frame of data. Trailers are dropped in both directions (SEC-33).
-pub(crate) fn poll_data(
-    incoming: &mut Incoming,
+pub(crate) fn poll_data<B>(
+    incoming: &mut B,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>
+where
+    B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin,
+{
     loop {
         match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
             None => return Poll::Ready(None),

@@ -12,6 +12,7 @@ mod server;
 mod shared;
 mod stage;
 mod stop;
+mod upstream;
 pub mod watch;
 
 use std::future::Future;
@@ -69,17 +70,20 @@ pub enum ServeError {
     Plan(#[from] PlanError),
 }
 
-/// A value that passed `check` and still cannot be used: a fault of ours, said without a panic.
+/// Why a configuration that passed `check` cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("routes.{route}.{key} cannot be used")]
-pub struct PlanError {
-    route: Box<str>,
-    key: &'static str,
+pub enum PlanError {
+    /// A fault of ours, said without a panic.
+    #[error("routes.{route}.{key} cannot be used")]
+    Value { route: Box<str>, key: &'static str },
+    /// A certificate or key for an upstream.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl PlanError {
     pub(crate) fn new(route: &str, key: &'static str) -> Self {
-        Self {
+        Self::Value {
             route: route.into(),
             key,
         }

@@ -4,12 +4,11 @@
 
 pub(crate) mod names;
 mod site;
-pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, Scheme};
+use config::Config;
 use http::HeaderValue;
 use identity::{Authenticators, Timestamp};
 
@@ -18,7 +17,6 @@ use crate::observe::audit::Audit;
 use crate::server::Terms;
 use crate::shared::Shared;
 use crate::stage::cors::Origins;
-use crate::stage::forward::Exchange;
 use crate::stage::inject::strip::Stripping;
 use crate::stage::limit;
 use crate::stage::route::Table;
@@ -68,17 +66,10 @@ impl Plan {
         shared: Arc<Shared>,
     ) -> Result<Self, PlanError> {
         let names = Names::of(config, &shared.bound);
-        let https = config
-            .routes
-            .iter()
-            .any(|route| route.upstream.origin.scheme() == Scheme::Https);
-        let exchange = Arc::new(Exchange::new(
-            config.server.timeouts.connect,
-            https.then(tls::with_roots),
-        ));
         let mut sites = Vec::with_capacity(config.routes.len());
-        for route in &config.routes {
-            let upstream = site::upstream(config, route, &exchange)?;
+        for (index, route) in config.routes.iter().enumerate() {
+            let place = format!("routes[{index}].upstream");
+            let upstream = shared.upstreams.of_route(config, route, &place)?;
             sites.push(Arc::new(site::site(
                 config,
                 route,

@@ -15,6 +15,7 @@ use crate::server::shutdown::Drain;
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
 use crate::stage::limit;
+use crate::upstream::Upstreams;
 
 /// Every plan holds the same one. What is compiled from the configuration belongs to [`Plan`] instead.
 pub(crate) struct Shared {
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// The servers that plans lead to.
+    pub(crate) upstreams: Arc<Upstreams>,
     /// Set once the first plan is there. Weak: the plan in use holds this struct.
     plans: OnceLock<Weak<PlanCell>>,
 }
@@ -57,6 +60,7 @@ impl Shared {
             slots,
             bound,
             tls,
+            upstreams: Upstreams::new(),
             plans: OnceLock::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::route::Entry as RouteEntry;
-use crate::checked::{Admin, Auth, Requirement, Route, Server};
+use crate::checked::{Admin, Auth, Member, Requirement, Route, Server};
 use crate::notes::Notes;
 use crate::origin::{Origin, Scheme};
 use crate::place::Place;
@@ -215,19 +215,22 @@ fn effective(requirement: &Requirement, route: &Route, server: &Server) -> Vec<S
 
 /// A request that goes out and comes in again would do so for ever.
 fn no_loop(entry: &RouteEntry, server: &Server, admin: &Admin, notes: &mut Notes) {
-    let upstream = &entry.route.upstream.origin;
     let place = entry.place.key("upstream");
-    if server
-        .listen
-        .iter()
-        .any(|address| reaches(upstream, *address))
-    {
+    let origins = entry.route.upstream.members.iter();
+    let origins = || {
+        origins.clone().filter_map(|member| match member {
+            Member::Http(origin) => Some(origin),
+            Member::Unix(_) => None, // the public listeners have none
+        })
+    };
+    let reached = |address: SocketAddr| origins().any(|origin| reaches(origin, address));
+    if server.listen.iter().any(|address| reached(*address)) {
         notes.wrong(
             &place,
             Flaw::new("is a listener of the gateway itself")
                 .hint("name the address of the server that stands behind it"),
         );
-    } else if reaches(upstream, admin.listen) {
+    } else if reached(admin.listen) {
         notes.wrong(
             &place,
             Flaw::new("is the admin listener of the gateway itself")

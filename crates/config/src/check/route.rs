@@ -2,12 +2,13 @@
 
 mod access;
 mod identity;
+mod upstream;
 
 use std::time::Duration;
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::{dangerous, server as listener};
-use crate::checked::{Route, Server, Streams, Transport, Upstream};
+use crate::checked::{Route, Server, Streams, Transport};
 use crate::host::HostPattern;
 use crate::notes::Notes;
 use crate::place::Place;
@@ -16,6 +17,7 @@ use crate::raw;
 use crate::scalar::name::RouteName;
 use crate::scalar::path::{self, RoutePath};
 use crate::scalar::url::Resource;
+use crate::sources::Sources;
 use crate::written::{Block, List, Text};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -31,6 +33,7 @@ pub(super) fn check_all(
     raw: Option<List<Block<raw::Route>>>,
     server: &Server,
     authenticators: &[AuthenticatorEntry],
+    sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Vec<Entry> {
     let place = Place::root().key("routes");
@@ -62,7 +65,7 @@ pub(super) fn check_all(
         let Some(raw) = notes.fields(&place, raw) else {
             continue;
         };
-        if let Some(route) = route(&place, raw, server, authenticators, notes) {
+        if let Some(route) = route(&place, raw, server, authenticators, sources, notes) {
             entries.push(Entry { place, route });
         }
     }
@@ -74,6 +77,7 @@ fn route(
     raw: raw::Route,
     server: &Server,
     authenticators: &[AuthenticatorEntry],
+    sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Option<Route> {
     let anonymous =
@@ -83,7 +87,7 @@ fn route(
     if let Some(RoutePath(path)) = &path {
         own_path(&place.key("path"), path, notes);
     }
-    let upstream = upstream(&place.key("upstream"), raw.upstream.as_ref(), notes);
+    let upstream = upstream::check(&place.key("upstream"), raw.upstream, sources, notes);
     let transport = notes.text_or(
         &place.key("transport"),
         raw.transport.as_ref(),
@@ -135,19 +139,6 @@ fn own_path(place: &Place, path: &str, notes: &mut Notes) {
             .hint("choose another path; an http route at `/` may stand around the gateway's own"),
         );
     }
-}
-
-fn upstream(place: &Place, field: Option<&Text<Upstream>>, notes: &mut Notes) -> Option<Upstream> {
-    if let Some(text) = field
-        && text.is_list()
-    {
-        notes.wrong(
-            place,
-            Flaw::new("is a list").hint("several upstreams of one route are not supported yet"),
-        );
-        return None;
-    }
-    notes.required(place, field)
 }
 
 fn subpaths(

@@ -8,6 +8,8 @@ fn reads_again(config: &Config) -> String {
     let sources = Fixed::default()
         .file("/keys/$a.json", r#"{"keys":[]}"#)
         .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
+        .file("/gateway$.crt", "-----BEGIN CERTIFICATE-----")
+        .file("/gateway.key", "-----BEGIN PRIVATE KEY-----")
         .folder("/log");
     match load(&printed, &sources) {
         Ok(loaded) => assert_eq!(&loaded.config, config, "{printed}"),
@@ -28,6 +30,8 @@ fn everything_that_can_be_said_reads_again() {
     let sources = Fixed::default()
         .file("/keys/$a.json", r#"{"keys":[]}"#)
         .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
+        .file("/gateway$.crt", "-----BEGIN CERTIFICATE-----")
+        .file("/gateway.key", "-----BEGIN PRIVATE KEY-----")
         .folder("/log");
     let config = load(text, &sources)
         .unwrap_or_else(|problems| panic!("{problems}"))

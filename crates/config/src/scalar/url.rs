@@ -1,11 +1,10 @@
-//! URLs: issuers, key sets, upstreams, resources, proxies.
+//! URLs: issuers, key sets, resources, proxies.
 //!
 //! They are checked and kept as text. A URL type that adds a slash to an issuer makes every token of that issuer foreign (TRAP-1).
 
 use serde_json::{Value, json};
 
-use super::{Scalar, path};
-use crate::checked::Upstream;
+use super::Scalar;
 use crate::origin::Origin;
 use crate::problem::Flaw;
 use crate::secret::ProxyUrl;
@@ -122,31 +121,6 @@ impl Scalar for Resource {
     }
 }
 
-impl Scalar for Upstream {
-    const EXPECTED: &'static str = "a URL like http://127.0.0.1:3000/mcp";
-
-    fn read(text: &str) -> Result<Self, Flaw> {
-        not_empty(text)?;
-        let (origin, rest) = split(text)?;
-        if rest.is_empty() {
-            return Ok(Upstream { origin, path: None });
-        }
-        if let Some(flaw) = rest
-            .chars()
-            .next()
-            .filter(|first| *first != '/')
-            .map(|_| after_host(rest))
-        {
-            return Err(flaw);
-        }
-        path::sound(rest)?;
-        Ok(Upstream {
-            origin,
-            path: Some(rest.into()),
-        })
-    }
-}
-
 impl Scalar for ProxyUrl {
     const EXPECTED: &'static str = "a URL like http://proxy.internal:3128";
     const SHOWN: bool = false;
@@ -199,7 +173,7 @@ fn url(text: &str) -> Result<Url, Flaw> {
 }
 
 /// As [`Origin::split`]. A scheme left out is the usual slip, and so is a command where a URL belongs.
-fn split(text: &str) -> Result<(Origin, &str), Flaw> {
+pub(super) fn split(text: &str) -> Result<(Origin, &str), Flaw> {
     Origin::split(text).map_err(|reason| {
         if text.contains("://") {
             Flaw::new(reason)
@@ -218,19 +192,11 @@ fn https_or_loopback(url: &Url, why: &str) -> Result<(), Flaw> {
     Err(Flaw::new("is neither https nor on loopback").hint(why))
 }
 
-fn not_empty(text: &str) -> Result<(), Flaw> {
+pub(super) fn not_empty(text: &str) -> Result<(), Flaw> {
     if text.is_empty() {
         Err("is empty".into())
     } else {
         Ok(())
-    }
-}
-
-fn after_host(rest: &str) -> Flaw {
-    match rest.chars().next() {
-        Some('?') => "has a query".into(),
-        Some('#') => "has a fragment".into(),
-        _ => "has a back-slash".into(),
     }
 }
 

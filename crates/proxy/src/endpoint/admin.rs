@@ -26,6 +26,7 @@ pub(crate) fn answer(plan: &Plan, request: &Request<Incoming>) -> Response<Full<
             &plan.authenticators,
             &plan.shared.slots,
             plan.shared.tls.as_deref(),
+            &plan.sites,
         ) {
             Ok(metrics) => {
                 let mut answer = text(StatusCode::OK, metrics);

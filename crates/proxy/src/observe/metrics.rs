@@ -20,12 +20,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::plan::Site;
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
+use crate::upstream::Standing;
 use audit::AuditFamilies;
 use labels::{
-    AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, RequestLabels,
-    ResultLabels, StateLabels, UpstreamLabels,
+    AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, MemberLabels,
+    RequestLabels, ResultLabels, StateLabels, UpstreamLabels,
 };
 use process::Process;
 use timing::Durations;
@@ -55,6 +57,7 @@ pub(crate) struct Metrics {
     reloads: Family<ResultLabels, Counter>,
     connections: Family<StateLabels, Gauge>,
     pub(crate) audit: AuditFamilies,
+    upstream_members: Family<MemberLabels, Gauge>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Metrics {
 pub(crate) struct SiteMetrics {
     pub(crate) allowed: Counter,
     pub(crate) timing: Timing,
+    /// Servers that could not be reached while another one could be asked.
+    pub(crate) passed_over: Counter,
     /// Proven callers by authenticator.
     pub(crate) proven: Vec<(Box<str>, Counter)>,
 }
@@ -127,6 +132,11 @@ impl Metrics {
             "config_reloads",
             "Configurations that were to take the place of the one in use",
         );
+        let upstream_members = counted(
+            registry,
+            "upstream_members",
+            "Servers of a route by how they stand",
+        );
         let connections = counted(
             registry,
             "connections",
@@ -152,6 +162,7 @@ impl Metrics {
             reloads,
             connections,
             audit,
+            upstream_members,
             open_streams: Arc::default(),
             open_streams_gauge,
         }
@@ -183,6 +194,13 @@ impl Metrics {
                 })
                 .clone(),
             timing: Timing::of(route, &self.durations, &self.own_durations),
+            passed_over: self
+                .upstream_errors
+                .get_or_create(&UpstreamLabels {
+                    route: route.to_owned(),
+                    kind: "passed_over",
+                })
+                .clone(),
             proven: authenticators.map(proven).collect(),
         }
     }
@@ -248,6 +266,7 @@ impl Metrics {
         authenticators: &Authenticators,
         slots: &Slots,
         tls: Option<&Tls>,
+        sites: &[Arc<Site>],
     ) -> Result<String, std::fmt::Error> {
         self.open_streams_gauge
             .set(self.open_streams.load(Ordering::Relaxed));
@@ -275,9 +294,34 @@ impl Metrics {
                     .set(tls.seconds_left(expires));
             }
         }
+        self.upstream_members.clear(); // a route may be gone since
+        for site in sites {
+            self.count_members(site);
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    fn count_members(&self, site: &Site) {
+        let (mut serving, mut returning, mut ejected) = (0, 0, 0);
+        for (_, standing, _) in site.upstream.members() {
+            match standing {
+                Standing::Serving => serving += 1,
+                Standing::Returning(_) => returning += 1,
+                Standing::Ejected => ejected += 1,
+            }
+        }
+        for (state, count) in [
+            ("serving", serving),
+            ("returning", returning),
+            ("ejected", ejected),
+        ] {
+            let route = site.name.to_string();
+            self.upstream_members
+                .get_or_create(&MemberLabels { route, state })
+                .set(count);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::{Auth, Config, HostPattern, IdentityHeaders, Transport};
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use identity::{Authenticators, RouteAuthenticator};
 use oauth::{Scopes, well_known};
 
@@ -11,8 +11,8 @@ use crate::PlanError;
 use crate::observe::metrics::{Metrics, SiteMetrics};
 use crate::plan::names::{Name, Names};
 use crate::stage::authorize::Policy;
-use crate::stage::forward::{Exchange, Upstream};
 use crate::stage::inject::Injection;
+use crate::upstream::Upstream;
 
 /// One route.
 pub(crate) struct Site {
@@ -62,7 +62,7 @@ impl Site {
     /// Says at start what the route is, and above all for what its tokens have to be made.
     pub(crate) fn introduce(&self) {
         let resource = self.faces.first().map_or("", |face| &face.bare.resource);
-        let upstream = &self.upstream.fixed;
+        let upstream = self.upstream.shown();
         let (route, path, protected) = (&self.name, &self.path, self.is_protected());
         tracing::info!(%route, %path, protected, %resource, %upstream, "route");
     }
@@ -201,26 +201,5 @@ fn face(route: &config::Route, origin: &str, scopes: &Scopes) -> Result<Face, Pl
     Ok(Face {
         bare: form(bare, &route.path)?,
         slashed: form(slashed, &slashed_path)?,
-    })
-}
-
-pub(super) fn upstream(
-    config: &Config,
-    route: &config::Route,
-    exchange: &Arc<Exchange>,
-) -> Result<Upstream, PlanError> {
-    let wrong = |_| PlanError::new(&route.name, "upstream");
-    let origin = &route.upstream.origin;
-    let base: Uri = format!("{origin}/").parse().map_err(wrong)?;
-    let whole = |path: &str| format!("{origin}{path}").parse::<Uri>();
-    let fixed = whole(route.upstream.path.as_deref().unwrap_or(&route.path)).map_err(wrong)?;
-    Ok(Upstream {
-        exchange: Arc::clone(exchange),
-        base,
-        path: route.upstream.path.clone(),
-        fixed,
-        host: HeaderValue::from_str(origin.authority())
-            .map_err(|_| PlanError::new(&route.name, "upstream"))?,
-        response_head: config.server.timeouts.response_head,
     })
 }

@@ -49,7 +49,7 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    fn new(place: impl Into<Box<str>>, reason: impl Into<Box<str>>) -> Self {
+    pub(crate) fn new(place: impl Into<Box<str>>, reason: impl Into<Box<str>>) -> Self {
         Self {
             place: place.into(),
             reason: reason.into(),
@@ -321,7 +321,8 @@ impl Files {
     }
 }
 
-fn read(path: &Path, place: impl Fn() -> String) -> Result<Vec<u8>, TlsError> {
+/// The bytes of a certificate or key file.
+pub(crate) fn read(path: &Path, place: impl Fn() -> String) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));

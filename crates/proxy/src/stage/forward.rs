@@ -3,7 +3,6 @@
 //! Dropping the future or the answer's body aborts the exchange, so a client that leaves takes its upstream request along (TM-5).
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,74 +11,15 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode, Uri, Version};
+use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::body::Body as _;
 
-use crate::body::{Body, Cut, Upload, is_chunked_alone};
+use crate::body::{Body, Cut, is_chunked_alone};
 use crate::plan::Site;
 use crate::stage::inject::Outbound;
 use crate::stop::Refusal;
-
-/// The pool towards all upstreams. The one place that knows which HTTP client is used.
-///
-/// Plans without an https upstream have a client without TLS, whose connections are smaller.
-pub(crate) enum Exchange {
-    Plain(Client<HttpConnector, Upload>),
-    Tls(Client<HttpsConnector<HttpConnector>, Upload>),
-}
-
-/// Shorter than the 5 s after which popular servers drop an idle connection, so that a request rarely meets one that is going away.
-const POOL_IDLE: Duration = Duration::from_secs(4);
-const POOL_IDLE_PER_HOST: usize = 256;
-/// Bytes of an upstream's head.
-const UPSTREAM_HEAD: usize = 256 * 1024;
-
-impl Exchange {
-    pub(crate) fn new(connect: Duration, tls: Option<rustls::ClientConfig>) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(connect));
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-            .http1_max_buf_size(UPSTREAM_HEAD)
-            .set_host(false);
-        let Some(tls) = tls else {
-            return Self::Plain(builder.build(tcp));
-        };
-        tcp.enforce_http(false);
-        let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
-        Self::Tls(builder.build(https.https_or_http().enable_http1().wrap_connector(tcp)))
-    }
-
-    fn request(&self, request: http::Request<Upload>) -> ResponseFuture {
-        match self {
-            Self::Plain(client) => client.request(request),
-            Self::Tls(client) => client.request(request),
-        }
-    }
-}
-
-/// One route's upstream; made when the plan is built.
-pub(crate) struct Upstream {
-    pub(crate) exchange: Arc<Exchange>,
-    /// `scheme://authority/`.
-    pub(crate) base: Uri,
-    /// What replaces the route's path.
-    pub(crate) path: Option<Box<str>>,
-    /// The whole URL for requests to the route's very path without a query.
-    pub(crate) fixed: Uri,
-    /// The `Host` that the upstream sees.
-    pub(crate) host: HeaderValue,
-    pub(crate) response_head: Duration,
-}
+use crate::upstream::{Asked, Download};
 
 /// How long the upstream took, so that the gateway's own time can be told apart.
 #[derive(Debug, Default, Clone, Copy)]
@@ -93,22 +33,26 @@ pub(crate) async fn send(
 ) -> Result<Response<Body>, Refusal> {
     let upstream = &site.upstream;
     let begun = Instant::now();
+    let mut asked = Asked::default();
     let exchange = async {
-        let answer = upstream.exchange.request(outbound.into_request()).await;
-        receive(
-            site,
-            answer.map_err(|error| failure(&upstream.base, &error))?,
-        )
-        .await
+        let passed_over = || {
+            site.metrics.passed_over.inc();
+        };
+        let request = outbound.into_request();
+        let answer = upstream.send(request, begun, &mut asked, passed_over);
+        receive(site, answer.await?).await
     };
     let answer = tokio::time::timeout(upstream.response_head, exchange).await;
     waited.0 = begun.elapsed();
-    answer.unwrap_or(Err(Refusal::UpstreamLate(upstream.response_head)))
+    answer.unwrap_or_else(|_| {
+        upstream.late(&asked, begun);
+        Err(Refusal::UpstreamLate(upstream.response_head))
+    })
 }
 
-/// A body that was cut on our side is the caller's doing, everything else the upstream's, told with its address and every cause.
-fn failure(base: &Uri, error: &Error) -> Refusal {
-    let mut text = format!("{base}: {error}");
+/// A body that was cut on our side is the caller's doing, everything else the upstream's, told with its name and every cause.
+pub(crate) fn failure(upstream: &str, error: &hyper::Error) -> Refusal {
+    let mut text = format!("{upstream}: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
         match cause.downcast_ref::<Cut>() {
@@ -147,7 +91,7 @@ const REMOVED: &[&str] = &[
 const REMOVED_PREFIXES: &[&str] = &["access-control-", "proxy-", "x-auth-"];
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-async fn receive(site: &Site, answer: Response<Incoming>) -> Result<Response<Body>, Refusal> {
+async fn receive(site: &Site, answer: Response<Download>) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = answer.into_parts();
     if head.status == StatusCode::UNAUTHORIZED
         || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -227,7 +171,7 @@ fn drop_foreign_cookies(headers: &mut HeaderMap) {
 async fn protocol_answer(
     status: StatusCode,
     headers: &mut HeaderMap,
-    mut body: Incoming,
+    mut body: Download,
 ) -> Result<Body, Refusal> {
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return Err(Refusal::UpstreamAnswer("a redirect on an MCP route"));
@@ -264,7 +208,7 @@ async fn protocol_answer(
 }
 
 /// Whether a body of unknown length turns out to be none. The caller bounds the time.
-async fn ends_at_once(body: &mut Incoming) -> bool {
+async fn ends_at_once(body: &mut Download) -> bool {
     while let Some(frame) = body.frame().await {
         if !frame.is_ok_and(|frame| frame.data_ref().is_none_or(Bytes::is_empty)) {
             return false;

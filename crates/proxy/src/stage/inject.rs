@@ -252,7 +252,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// The upstream's URL for a path that was judged: the prefix replaced where the upstream has a path of its own, the rest byte for byte.
+/// The upstream's path for a path that was judged: the prefix replaced where the upstream has a path of its own, the rest byte for byte.
 fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
     let path = uri.path();
     let upstream = &site.upstream;
@@ -285,8 +285,6 @@ fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
         text.push('?');
         text.push_str(query);
     }
-    let mut parts = upstream.base.clone().into_parts();
-    parts.path_and_query =
-        Some(PathAndQuery::try_from(text).map_err(|_| Refusal::BadPath("not a path"))?);
-    Uri::from_parts(parts).map_err(|_| Refusal::BadPath("not a path"))
+    let whole = PathAndQuery::try_from(text).map_err(|_| Refusal::BadPath("not a path"))?;
+    Ok(whole.into())
 }

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::Frame;
-use hyper::body::Incoming;
 use identity::Caller;
 use mcp::sse::{Boundary, KEEPALIVE};
 use tokio::time::{Instant, Sleep};
@@ -28,6 +27,7 @@ use crate::stage::forward::{Kind, media_type};
 use crate::stage::limit::{self, Streaming, Ticket};
 use crate::stage::{authorize, route};
 use crate::stop::Refusal;
+use crate::upstream::Download;
 
 /// How often a stream's caller is judged again (SEC-55 allows 5 s).
 const JUDGE_EVERY: Duration = Duration::from_secs(4);
@@ -82,7 +82,7 @@ pub(crate) fn tend(
 
 /// An event stream on its way down.
 pub(crate) struct Tended {
-    incoming: Incoming,
+    incoming: Download,
     boundary: Boundary,
     keepalive: Option<Duration>,
     /// When something was last passed on.

@@ -169,23 +169,6 @@ fn transports() {
 }
 
 #[test]
-fn upstreams() {
-    let upstream = |url: &str| format!("routes: [ {{ path: /mcp, upstream: {url} }} ]");
-    wrong(
-        &upstream("['http://a', 'http://b']"),
-        &["routes[0].upstream: is a list"],
-    );
-    wrong(
-        &upstream("'https://user:hunter2@a.example'"),
-        &["routes[0].upstream: `***` must not contain a user name or password"],
-    );
-    wrong(
-        &upstream("'a.example:80'"),
-        &["routes[0].upstream: `a.example:80` is not an absolute http or https URL"],
-    );
-}
-
-#[test]
 fn streams() {
     assert!(
         !read("streams: { end_at_expiry: false }")

@@ -6,9 +6,8 @@ use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
-use crate::scalar::name::FilePath;
 use crate::sources::Sources;
-use crate::written::{Block, List, Text};
+use crate::written::{Block, List};
 
 /// More certificates than anybody has, and few enough to be looked through at each handshake.
 const MOST_CERTIFICATES: usize = 256;
@@ -21,7 +20,7 @@ pub(super) fn check(
     notes: &mut Notes,
 ) -> Option<Tls> {
     let raw = notes.fields(place, raw)?;
-    let first = pair(
+    let first = file::pair(
         place,
         raw.certificate.as_ref(),
         raw.private_key.as_ref(),
@@ -85,7 +84,7 @@ fn further(
         let Some(raw) = notes.fields(&place, entry) else {
             continue;
         };
-        pairs.extend(pair(
+        pairs.extend(file::pair(
             &place,
             raw.certificate.as_ref(),
             raw.private_key.as_ref(),
@@ -93,50 +92,6 @@ fn further(
             notes,
         ));
     }
-}
-
-fn pair(
-    place: &Place,
-    certificate: Option<&Text<FilePath>>,
-    private_key: Option<&Text<FilePath>>,
-    sources: &dyn Sources,
-    notes: &mut Notes,
-) -> Option<Pair> {
-    let (certificate_place, key_place) = (place.key("certificate"), place.key("private_key"));
-    for (place, field) in [(&certificate_place, certificate), (&key_place, private_key)] {
-        if field.is_none() {
-            notes.missing(place, "a certificate and its key belong together");
-        }
-    }
-    let certificate = file::certificates(
-        &certificate_place,
-        certificate,
-        "the certificate stands first, then those between it and the root",
-        sources,
-        notes,
-    );
-    let private_key = private_key.and_then(|field| {
-        let (path, text) = file::readable(&key_place, field, sources, notes)?;
-        if !text.contains("PRIVATE KEY-----") {
-            notes.wrong(
-                &key_place,
-                Flaw::new("is not a PEM private key")
-                    .hint("it begins with -----BEGIN PRIVATE KEY-----"),
-            );
-        } else if text.contains("ENCRYPTED") {
-            notes.wrong(
-                &key_place,
-                Flaw::new("is encrypted")
-                    .hint("nobody is there to type a passphrase; protect the file by its mode"),
-            );
-        }
-        Some(path)
-    });
-    Some(Pair {
-        place: place.to_string().into(),
-        certificate: certificate?,
-        private_key: private_key?,
-    })
 }
 
 #[cfg(test)]

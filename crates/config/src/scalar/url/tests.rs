@@ -78,44 +78,13 @@ fn t_p2_a_resource_is_not_empty() {
 }
 
 #[test]
-fn upstreams() {
-    let path = |text: &str| Upstream::read(text).unwrap().path;
-    assert_eq!(path("http://127.0.0.1:3000"), None);
-    assert_eq!(path("http://127.0.0.1:3000/").as_deref(), Some("/"));
-    assert_eq!(
-        path("https://tools.internal/mcp/").as_deref(),
-        Some("/mcp/")
-    );
-    check::<Upstream>(
-        "https://u:p@tools.internal/mcp",
-        Err("must not contain a user name or password"),
-    );
-    check::<Upstream>("https://tools.internal/mcp?x", Err("has a query"));
-    check::<Upstream>("https://tools.internal?x", Err("has a query"));
-    check::<Upstream>("https://tools.internal#x", Err("has a fragment"));
-    check::<Upstream>("https://tools.internal\\x", Err("has a back-slash"));
-    check::<Upstream>("https://tools.internal/a/../b", Err("has a dot segment"));
-    check::<Upstream>(
-        "127.0.0.1:3000",
-        Err("is not an absolute http or https URL"),
-    );
-    check::<Upstream>("", Err("is empty"));
-}
-
-#[test]
 fn usual_slips_have_a_hint() {
     let hint = |flaw: Flaw| flaw.hint.unwrap();
     let scheme = "it begins with https:// or http://";
-    assert_eq!(
-        hint(Upstream::read("127.0.0.1:3000/mcp").unwrap_err()),
-        scheme
-    );
     assert_eq!(hint(Issuer::read("login.example.com").unwrap_err()), scheme);
     assert_eq!(hint(Origin::read("mcp.example.com").unwrap_err()), scheme);
     let path = Origin::read("https://mcp.example.com/mcp").unwrap_err();
     assert_eq!(hint(path), "the path is a matter of each route");
-    let command = Upstream::read("npx -y server").unwrap_err();
-    assert!(hint(command).contains("stdio"));
 }
 
 #[test]
@@ -153,7 +122,7 @@ proptest! {
     fn any_text_is_read_without_panic(text in ".*", tail in ".*") {
         for text in [text, format!("https://a{tail}"), format!("http://a/{tail}")] {
             let _ = (Issuer::read(&text), KeysUrl::read(&text), Resource::read(&text));
-            let _ = (Upstream::read(&text), ProxyUrl::read(&text), AllowedOrigin::read(&text));
+            let _ = (ProxyUrl::read(&text), AllowedOrigin::read(&text));
         }
     }
 }

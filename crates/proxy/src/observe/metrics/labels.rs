@@ -55,3 +55,9 @@ pub(super) struct StateLabels {
 pub(super) struct SinkLabels {
     pub(super) sink: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MemberLabels {
+    pub(super) route: String,
+    pub(super) state: &'static str,
+}

@@ -20,7 +20,7 @@ use super::otlp::{self, Message};
 use super::span::Times;
 use super::{Ended, Tracing};
 use crate::observe::metrics::Metrics;
-use crate::plan::tls;
+use crate::upstream::with_roots;
 
 /// How often a batch is offered to a collector that says it is busy or does not answer.
 const ATTEMPTS: u32 = 3;
@@ -311,7 +311,7 @@ fn post(scheme: Scheme, timeout: Duration) -> Post {
         Scheme::Https => {
             tcp.enforce_http(false);
             let https = hyper_rustls::HttpsConnectorBuilder::new()
-                .with_tls_config(tls::with_roots())
+                .with_tls_config(with_roots())
                 .https_only()
                 .enable_http1()
                 .wrap_connector(tcp);

@@ -137,10 +137,8 @@ impl Ended {
             .map_or(self.closed, |waited| begun + waited);
         span.fixed64(8, times.of(ended));
         span.attribute(9, "http.request.method", method.unwrap_or("_OTHER"));
-        if let Some(host) = site.upstream.base.host() {
+        if let Some((host, port)) = site.upstream.only() {
             span.attribute(9, "server.address", host);
-        }
-        if let Some(port) = site.upstream.base.port_u16() {
             span.attribute_number(9, "server.port", port.into());
         }
         let passed = self.reason.is_empty();

@@ -1,0 +1,102 @@
+//! MCP sessions before several servers: they stay where they began.
+
+use serde_json::json;
+use testbed::client::Answer;
+use testbed::{Recorder, Reply, World};
+use tokio::time::{Duration, Instant};
+
+use crate::setting::program;
+use crate::support::{call, config};
+use crate::upstreams::{route, two};
+
+/// A reply that names its server, with the session that it made.
+fn named(name: &str) -> Reply {
+    Reply::json(&json!({"by": name})).header("Mcp-Session-Id", &format!("session-of-{name}"))
+}
+
+fn by(answer: &Answer) -> String {
+    answer.is(200).json()["by"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_session_stays_with_the_server_that_made_it() {
+    let (world, other) = two("").await;
+    world.server.answer(named("one"));
+    other.answer(named("other"));
+    let mut made = Vec::new();
+    while made.len() < 2 {
+        let answer = call(&world).send().await;
+        let name = by(&answer);
+        if !made.contains(&name) {
+            made.push(name);
+        }
+    }
+    for name in ["one", "other"].repeat(12) {
+        let request = call(&world).header("Mcp-Session-Id", &format!("session-of-{name}"));
+        assert_eq!(by(&request.send().await), name);
+    }
+    // a session that nobody knows is anybody's
+    let before = (world.server.requests(), other.requests());
+    for _ in 0..40 {
+        let request = call(&world).header("Mcp-Session-Id", "never-seen");
+        request.send().await.is(200);
+    }
+    assert!(world.server.requests() > before.0 && other.requests() > before.1);
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_forgotten() {
+    for end in [("DELETE", Reply::status(200)), ("POST", Reply::status(404))] {
+        let (world, other) = two("").await;
+        world.server.answer_with(|_| named("one"));
+        other.answer(Reply::json(&json!({"by": "other"})));
+        while by(&call(&world).send().await) != "one" {}
+        let of_session = |method: &str| {
+            let request = world.client().request(method, "/mcp").bearer(world.token());
+            request.header("Mcp-Session-Id", "session-of-one")
+        };
+        let before = other.requests();
+        for _ in 0..20 {
+            assert_eq!(by(&of_session("POST").send().await), "one");
+        }
+        assert_eq!(other.requests(), before);
+        let (method, reply) = end;
+        world.server.answer(Reply::json(&json!({"by": "one"})));
+        world.server.answer_once(reply);
+        of_session(method).send().await;
+        // 2^-40 that chance does the same
+        for _ in 0..40 {
+            of_session("POST").send().await.is(200);
+        }
+        assert!(other.requests() > before, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_kept_by_a_server_that_fails_and_left_by_one_that_is_gone() {
+    let other = Recorder::start().await;
+    let servers = route(&["\"{upstream}\"", &format!("\"{}\"", other.url())]);
+    let world = World::start(program(), &config("", &[&servers])).await;
+    other.answer(named("other"));
+    while world.gateway.log().is_empty() || other.requests() == 0 {
+        call(&world).send().await;
+    }
+    let of_session = || call(&world).header("Mcp-Session-Id", "session-of-other");
+    other.answer(Reply::status(503));
+    for _ in 0..10 {
+        of_session().send().await.is(503);
+    }
+    world.gateway.wait_for_log("upstream ejected").await;
+    of_session().send().await.is(503);
+    // nobody there: the next one says what it knows of the session, which clients understand
+    world.server.answer(Reply::status(404));
+    drop(other);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let answer = of_session().send().await;
+        if answer.status == 404 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", answer.status);
+    }
+}
