@@ -53,7 +53,7 @@ async fn s3_4_keys_of_parts_that_do_not_exist_yet_are_errors() {
             "authenticators: { a: { api_key: { keys: [x] } } }",
         ),
         ("server.tls.cert", "server: { tls: { cert: x } }"),
-        ("audit", "audit: { file: x }"),
+        ("sessions", "sessions: { max_age: 1d }"),
         ("rate_limits", "rate_limits: {}"),
     ] {
         let (code, stderr) = Gateway::fails(program(), yaml).await;
