@@ -6,8 +6,9 @@ use serde_json::Value;
 use testbed::client::{Answer, Connection, Request};
 use testbed::{Reply, World};
 
-use crate::setting::refused;
-use crate::support::{MCP, world};
+use crate::reload::reloaded;
+use crate::setting::{program, refused};
+use crate::support::{MCP, config, world};
 
 const KEYS: &str = "/jwks";
 pub(crate) const A: &str = "203.0.113.1";
@@ -289,4 +290,22 @@ async fn sec_70_announced_clients_are_counted_and_their_announcer_is_not() {
         assert_eq!(connection.status().await.is_some(), good, "{client}");
         all.push(connection);
     }
+}
+
+#[tokio::test]
+async fn sec_70_a_reload_changes_the_limits_and_forgets_nothing() {
+    let with = |limit: &str| {
+        let limit =
+            format!("trusted_proxies: [127.0.0.0/8], limits: {{ failures_per_address: {limit} }}");
+        config(&limit, &[MCP])
+    };
+    let world = World::start(program(), &with("3/h")).await;
+    for _ in 0..3 {
+        call(&world, A).send().await.is(401);
+    }
+    used_up(&world, call(&world, A)).await;
+    reloaded(&world, &with("off"), 1).await;
+    call(&world, A).send().await.is(401);
+    reloaded(&world, &with("3/h"), 2).await;
+    used_up(&world, call(&world, A)).await;
 }

@@ -22,6 +22,7 @@ mod configuration;
 mod cors;
 mod deadlines;
 mod demo;
+mod deny;
 mod deploy;
 mod forwarded;
 mod forwarding;

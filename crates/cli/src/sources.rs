@@ -31,7 +31,8 @@ enum From {
 /// What was found there.
 pub(crate) struct Reading {
     pub(crate) outcome: Result<Loaded, Unusable>,
-    /// Every file that had a say in it. Certificates of the listeners are not among them: those are looked after where they are used, and renewed without a reload.
+    /// Every file that had a say in it. Not the certificates of the listeners and the deny list: those are looked after where
+    /// they are used, and renewed without a reload.
     pub(crate) files: BTreeSet<PathBuf>,
     /// The same for the same contents of the same files.
     pub(crate) mark: u64,
@@ -98,7 +99,8 @@ impl Origin {
         let mut seen = environment.seen.into_inner();
         if let Ok(loaded) = &outcome {
             let certificates = loaded.config.server.tls.iter();
-            for file in certificates.flat_map(config::Tls::files) {
+            let certificates = certificates.flat_map(config::Tls::files);
+            for file in certificates.chain(loaded.config.deny.file.as_deref()) {
                 seen.remove(file);
             }
         }

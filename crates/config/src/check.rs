@@ -6,11 +6,14 @@
 mod across;
 mod audit;
 mod authenticator;
+mod deny;
 mod file;
 mod route;
 mod server;
 
 use std::net::SocketAddr;
+
+pub use deny::deny_list;
 
 use crate::checked::{Admin, Config, Level, LogFormat, Logging, Server};
 use crate::later;
@@ -50,6 +53,7 @@ pub(crate) fn check(
         64 * MIB,
         64 * KIB..=64 * GIB,
     );
+    let deny = deny::check(file.deny, sources, &mut notes);
     let authenticators = authenticator::check_all(file.authenticators, sources, &mut notes);
     let routes = route::check_all(file.routes, &server, &authenticators, sources, &mut notes);
     across::check(&server, &admin, &authenticators, &routes, &mut notes);
@@ -66,6 +70,7 @@ pub(crate) fn check(
         logging,
         audit,
         credential_cache,
+        deny,
         // Without a problem, every one of them is there.
         authenticators: authenticators
             .into_iter()
@@ -87,6 +92,7 @@ fn order(path: &str) -> (usize, usize, String) {
         "logging",
         "audit",
         "credential_cache",
+        "deny",
         "authenticators",
         "routes",
     ];

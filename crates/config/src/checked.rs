@@ -4,6 +4,7 @@
 //! these values, so whoever holds a [`Config`] need not ask again whether it is sound.
 
 mod audit;
+mod deny;
 mod server;
 mod upstream;
 
@@ -16,6 +17,7 @@ use crate::host::HostPattern;
 use crate::secret::ProxyUrl;
 
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
+pub use deny::{Denied, Deny, DenyEntry};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
@@ -31,6 +33,7 @@ pub struct Config {
     pub audit: Option<Audit>,
     /// Upper bound in bytes of what verified credentials may occupy (`credential_cache`).
     pub credential_cache: u64,
+    pub deny: Deny,
     /// In the order of their names; routes refer to them by index.
     pub authenticators: Vec<Authenticator>,
     pub routes: Vec<Route>,

@@ -19,17 +19,7 @@ const MOST_VALUES: usize = 100_000;
 
 /// Reads a file whose whole content is one mapping.
 pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, Problems> {
-    if text.len() > LARGEST {
-        return Err(Problems::one(
-            "(the whole file)",
-            format!("is larger than {} KiB", LARGEST >> 10),
-        ));
-    }
-    let left = Cell::new(MOST_VALUES);
-    let tree = Tree { left: &left }
-        .deserialize(serde_yaml::Deserializer::from_str(text))
-        .map_err(|error| syntax(text, &error))?;
-    match tree {
+    match tree(text)? {
         Value::Object(map) => Ok(map),
         Value::Null => Err(Problems::one(
             "(the whole file)",
@@ -43,6 +33,31 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, Problems> {
             ))
         }
     }
+}
+
+/// Reads a file whose whole content is one list.
+pub(crate) fn list(text: &str) -> Result<Vec<Value>, Problems> {
+    let flaw = match tree(text)? {
+        Value::Array(list) => return Ok(list),
+        Value::Null => Flaw::new("is empty").hint("an empty list is written []"),
+        Value::Object(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Flaw::new("is not a list").hint("each entry begins with a dash")
+        }
+    };
+    Err(Problems::one("(the whole file)", flaw))
+}
+
+fn tree(text: &str) -> Result<Value, Problems> {
+    if text.len() > LARGEST {
+        return Err(Problems::one(
+            "(the whole file)",
+            format!("is larger than {} KiB", LARGEST >> 10),
+        ));
+    }
+    let left = Cell::new(MOST_VALUES);
+    Tree { left: &left }
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(|error| syntax(text, &error))
 }
 
 /// Says where the text stops being YAML. The parser's words never hold values of the file.

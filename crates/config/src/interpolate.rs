@@ -24,19 +24,20 @@ pub(crate) fn mapping(
     sources: &dyn Sources,
     notes: &mut Notes,
 ) {
-    for (key, value) in map {
-        scalar_or_below(value, &place.key(key), sources, notes);
+    for (key, below) in map {
+        scalars(below, &place.key(key), sources, notes);
     }
 }
 
-fn scalar_or_below(value: &mut Value, place: &Place, sources: &dyn Sources, notes: &mut Notes) {
+/// Fills in a scalar, or every one below.
+pub(crate) fn scalars(value: &mut Value, place: &Place, sources: &dyn Sources, notes: &mut Notes) {
     match value {
         Value::Null => *value = Value::String(written::nothing()),
         Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => *text = one(text, place, sources, notes),
         Value::Array(values) => {
-            for (index, value) in values.iter_mut().enumerate() {
-                scalar_or_below(value, &place.index(index), sources, notes);
+            for (index, below) in values.iter_mut().enumerate() {
+                scalars(below, &place.index(index), sources, notes);
             }
         }
         Value::Object(values) => mapping(values, place, sources, notes),

@@ -8,6 +8,7 @@ const LATER: &[&str] = &[
     "sessions",
     "authorization_server",
     "admin.token",
+    "deny.entries.*.key",
     "authenticators.*.introspection",
     "authenticators.*.shared_secret",
     "authenticators.*.public_key",
@@ -70,7 +71,8 @@ mod tests {
             let place = parent.split('.').filter(|word| !word.is_empty()).fold(
                 Place::root(),
                 |place, word| {
-                    if word == "*" && place.to_string() == "routes" {
+                    let is_list = ["routes", "deny.entries"].contains(&&*place.to_string());
+                    if word == "*" && is_list {
                         place.index(0)
                     } else {
                         place.key(word)

@@ -31,7 +31,7 @@ mod testing;
 mod traces;
 mod written;
 
-pub use check::Loaded;
+pub use check::{Loaded, deny_list};
 pub use checked::*;
 pub use claim_path::ClaimPath;
 pub use env_file::env_file;

@@ -67,7 +67,8 @@ fn note_unknown(place: &Place, notes: &mut Notes) {
     notes.unknown_key(&parent, key, flaw);
 }
 
-fn place(path: &serde_ignored::Path<'_>) -> Place {
+/// Where something stands that nobody reads.
+pub(crate) fn place(path: &serde_ignored::Path<'_>) -> Place {
     use serde_ignored::Path;
     match path {
         Path::Root => Place::root(),

@@ -3,6 +3,7 @@
 //! Every field is an `Option`, nothing has a default yet, and nothing is judged. The words over the fields are what an editor shows
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
+mod deny;
 mod server;
 mod upstream;
 
@@ -27,6 +28,7 @@ use crate::scalar::word::AuthType;
 use crate::secret::ProxyUrl;
 use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
+pub(crate) use deny::{Deny, DenyEntry};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 pub(crate) use upstream::Upstream;
 
@@ -44,6 +46,8 @@ pub(crate) struct File {
     pub(crate) audit: Option<Block<Audit>>,
     /// How much memory verified credentials may be remembered in. Default 64MiB.
     pub(crate) credential_cache: Option<Text<Size>>,
+    /// Who is turned away although their token is good.
+    pub(crate) deny: Option<Block<Deny>>,
     /// Who may vouch for a caller: names of yours, each with exactly one kind.
     pub(crate) authenticators: Option<Table<Block<Authenticator>>>,
     /// What is served, and from where. At least one.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
-    Audit, AuditSink, Auth, Authenticator, AuthenticatorKind, Claims, Config, Identity,
-    IdentityHeaders, Jwt, KeySource, Member, Route, Streams, Upstream,
+    Audit, AuditSink, Auth, Authenticator, AuthenticatorKind, Claims, Config, Denied, Deny,
+    Identity, IdentityHeaders, Jwt, KeySource, Member, Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -32,6 +32,7 @@ pub fn resolved(config: &Config) -> String {
         ),
         ("audit", config.audit.as_ref().map_or(Value::Null, audit)),
         ("credential_cache", size(config.credential_cache)),
+        ("deny", deny(&config.deny)),
         ("authenticators", block(authenticators)),
         (
             "routes",
@@ -59,6 +60,23 @@ fn audit(audit: &Audit) -> Value {
         ("on_full", word(&audit.on_full)),
         ("queue", Value::from(audit.queue)),
     ])
+}
+
+fn deny(deny: &Deny) -> Value {
+    let file = deny
+        .file
+        .as_ref()
+        .map_or(Value::Null, |file| shown(file.display()));
+    let entries = deny.entries.iter().map(|entry| {
+        let (key, name) = match &entry.what {
+            Denied::Subject(name) => ("subject", name),
+            Denied::Client(name) => ("client", name),
+            Denied::Jti(name) => ("jti", name),
+        };
+        let issuer = entry.issuer.as_deref().map_or(Value::Null, text);
+        block([("issuer", issuer), (key, text(name))])
+    });
+    block([("file", file), ("entries", list(entries))])
 }
 
 fn authenticator(authenticator: &Authenticator) -> Value {

@@ -14,6 +14,7 @@ use crate::back_channel::BackChannel;
 use crate::cache::Credentials;
 use crate::caller::Clock;
 use crate::credential::Expected;
+use crate::deny::DenyList;
 use crate::discovery::{ByDiscovery, ByFile, ByUrl};
 use crate::keys::{Pace, Source, Unreachable, keep};
 use crate::provider::Provider;
@@ -24,6 +25,7 @@ pub struct Authenticators {
     kept: Vec<Arc<Kept>>,
     pub(crate) cache: Arc<Credentials>,
     clock: Clock,
+    deny: Arc<DenyList>,
     /// Every claim beyond the usual that some route asks for; credentials keep their values in this order.
     extras: Arc<[ClaimPath]>,
 }
@@ -143,6 +145,7 @@ impl Authenticators {
             kept,
             cache,
             clock,
+            deny: Arc::new(DenyList::new(&config.deny)),
             extras,
         };
         let mut initialised = Vec::with_capacity(begun.len());
@@ -234,10 +237,16 @@ impl Authenticators {
         RouteAuthenticator {
             cache: Arc::clone(&self.cache),
             clock: Arc::clone(&self.clock),
+            deny: Arc::clone(&self.deny),
             accepted,
             realm: self.cache.realm(&realm),
             extras: (!extra_claims.is_empty()).then(|| extra_claims.iter().map(place).collect()),
         }
+    }
+
+    /// Who is turned away in spite of a good credential.
+    pub fn deny(&self) -> &Arc<DenyList> {
+        &self.deny
     }
 
     /// Whether every authenticator that is not lazy has keys.

@@ -20,6 +20,8 @@ pub(crate) struct Credential {
     pub(crate) kind: Kind,
     pub(crate) subject: Box<str>,
     pub(crate) client_id: Option<Box<str>>,
+    /// `jti`.
+    pub(crate) id: Option<Box<str>>,
     pub(crate) scopes: Scopes,
     pub(crate) expires: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
@@ -86,6 +88,7 @@ impl Credential {
             .texts()
             .chain([&*self.subject])
             .chain(self.client_id.as_deref())
+            .chain(self.id.as_deref())
             .chain(self.scopes.iter());
         let texts: usize = texts.map(|text| text.len() + EACH).sum();
         let extras = self.extras.iter().flatten().map(HeaderValue::len);

@@ -84,6 +84,9 @@ pub enum Failure {
     /// `cnf` binds the token to a key, and no proof of it is checked yet (SEC-15).
     #[error("proof required: the token is bound to a key (cnf)")]
     ProofRequired,
+    /// Good, and the operator's deny list names it all the same (SEC-80).
+    #[error("denied: its {0} is on the deny list")]
+    Denied(&'static str),
     /// There are no keys to check with.
     #[error("keys of authenticator {authenticator} cannot be reached")]
     JwksUnreachable {
@@ -112,6 +115,7 @@ impl Failure {
             Self::AudienceMismatch { .. } => "audience_mismatch",
             Self::MissingSubject => "missing_subject",
             Self::ProofRequired => "proof_required",
+            Self::Denied(_) => "denied",
             Self::JwksUnreachable { .. } => "jwks_unreachable",
         }
     }
@@ -135,7 +139,8 @@ impl Failure {
             | Self::IssuerMismatch { .. }
             | Self::AudienceMismatch { .. }
             | Self::MissingSubject
-            | Self::ProofRequired => None,
+            | Self::ProofRequired
+            | Self::Denied(_) => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod cache;
 mod caller;
 mod claims;
 mod credential;
+mod deny;
 mod discovery;
 mod failure;
 mod json;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use authenticators::{Authenticators, StartError};
 pub use caller::{Caller, Clock, Kind, Timestamp};
+pub use deny::{DenyList, Look};
 pub use failure::Failure;
 pub use route::{Presented, RouteAuthenticator, Unverified};
 pub use values::IdentityValues;

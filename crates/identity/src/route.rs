@@ -9,6 +9,7 @@ use crate::bearer;
 use crate::cache::{Credentials, Digest};
 use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Expected};
+use crate::deny::DenyList;
 use crate::failure::{Failure, excerpt};
 use crate::jws::Jws;
 use crate::provider::{Issuer, Provider, Selected};
@@ -17,6 +18,7 @@ use crate::provider::{Issuer, Provider, Selected};
 pub struct RouteAuthenticator {
     pub(crate) cache: Arc<Credentials>,
     pub(crate) clock: Clock,
+    pub(crate) deny: Arc<DenyList>,
     /// Those that the route accepts, and the audiences that count there for each.
     pub(crate) accepted: Box<[(Arc<Provider>, Expected)]>,
     /// The number of the set of authenticators: credentials are remembered per set.
@@ -86,6 +88,7 @@ impl RouteAuthenticator {
     pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
         let credential = &caller.credential;
         credential.key.is_live()
+            && self.deny.denies(credential).is_none()
             && self.expected(credential).is_some_and(|expected| {
                 credential.audience.judge(expected).is_ok()
                     && now.is_none_or(|now| credential.in_time(now).is_ok())
@@ -101,8 +104,12 @@ impl RouteAuthenticator {
 
     fn judge(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
         match self.expected(credential) {
-            Some(expected) => credential.judge(expected, now),
-            None => Err(self.mismatch(excerpt(&credential.issuer))),
+            Some(expected) => credential.judge(expected, now)?,
+            None => return Err(self.mismatch(excerpt(&credential.issuer))),
+        }
+        match self.deny.denies(credential) {
+            None => Ok(()),
+            Some(by) => Err(Failure::Denied(by)),
         }
     }
 

@@ -14,9 +14,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{
     Admin, Algorithm, AudienceClaim, Auth, Authenticator, AuthenticatorKind, ClaimPath, Claims,
-    Config, Cors, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat, Logging,
-    Member, Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport, Upstream,
-    UpstreamTls,
+    Config, Cors, Deny, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat,
+    Logging, Member, Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport,
+    Upstream, UpstreamTls,
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value, json};
@@ -255,6 +255,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
         },
         audit: None,
         credential_cache: 1024 * 1024,
+        deny: Deny::default(),
         authenticators: authenticators
             .into_iter()
             .map(|(name, kind)| Authenticator {

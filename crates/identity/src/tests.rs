@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod audiences;
+mod denying;
 mod discovering;
 mod files;
 mod issuers;

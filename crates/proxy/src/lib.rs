@@ -3,6 +3,7 @@
 //! [`pipeline`] is the way of a request on one page; `server` brings requests there, `observe` tells what became of them.
 
 mod body;
+mod deny;
 mod endpoint;
 mod observe;
 mod pipeline;
@@ -243,6 +244,7 @@ impl Gateway {
             answer,
         ));
         let watching = tls.map(|tls| tokio::spawn(tls::watch::run(tls)));
+        let denying = tokio::spawn(deny::keep(Arc::clone(&shared)));
         tracing::info!("ready");
 
         stop.await;
@@ -266,6 +268,7 @@ impl Gateway {
             exporting.flush(left.clamp(FAREWELL, LAST_EXPORT)).await;
         }
         probes.abort();
+        denying.abort();
         watching.inspect(tokio::task::JoinHandle::abort);
         tracing::info!("stopped");
     }

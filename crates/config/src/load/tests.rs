@@ -127,8 +127,8 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said(text),
         [
-            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, logging, routes, server)",
-            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, logging, routes, server)",
+            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
+            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
             "server.Listen: is not a known key (did you mean `listen`?)",
             "server.cors.origins: is not a known key (known here: allowed_origins)",
         ]
@@ -136,7 +136,7 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said("x: &x { level: info }\nlogging: { <<: *x }"),
         [
-            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, logging, routes, server)",
+            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
             "logging.\"<<\": is a merge key, which YAML 1.2 does not have (anchors and aliases of whole values do work)",
         ]
     );
@@ -256,6 +256,7 @@ fn what_the_sample_only_shows_is_known_too() {
         .file("/tls/clients.pem", "-----BEGIN CERTIFICATE-----")
         .file("/etc/portcullis/partner-keys.json", r#"{"keys":[]}"#)
         .file("/etc/portcullis/ca.pem", "-----BEGIN CERTIFICATE-----")
+        .file("/etc/portcullis/deny.yaml", "[{ client: app }]")
         .folder("/var/log/portcullis");
     if let Err(problems) = load(&uncommented, &sources) {
         panic!("{problems}\n{uncommented}");

@@ -10,6 +10,7 @@ fn reads_again(config: &Config) -> String {
         .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
         .file("/gateway$.crt", "-----BEGIN CERTIFICATE-----")
         .file("/gateway.key", "-----BEGIN PRIVATE KEY-----")
+        .file("/deny.yaml", "[{ client: b }]")
         .folder("/log");
     match load(&printed, &sources) {
         Ok(loaded) => assert_eq!(&loaded.config, config, "{printed}"),
@@ -32,6 +33,7 @@ fn everything_that_can_be_said_reads_again() {
         .file("/ca.pem", "-----BEGIN CERTIFICATE-----")
         .file("/gateway$.crt", "-----BEGIN CERTIFICATE-----")
         .file("/gateway.key", "-----BEGIN PRIVATE KEY-----")
+        .file("/deny.yaml", "[{ client: b }]")
         .folder("/log");
     let config = load(text, &sources)
         .unwrap_or_else(|problems| panic!("{problems}"))

@@ -158,6 +158,21 @@ impl Scalar for Reference {
     }
 }
 
+/// Something that others have named: taken byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identifier(pub(crate) Box<str>);
+
+impl Scalar for Identifier {
+    const EXPECTED: &'static str = "text";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        if text.is_empty() {
+            return Err("is empty".into());
+        }
+        Ok(Identifier(text.into()))
+    }
+}
+
 /// How a route is called in logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RouteName(pub(crate) Box<str>);

@@ -10,6 +10,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
         logging: Logging { level: _, format },
         audit,
         credential_cache: _,
+        deny: _,
         authenticators: _,
         routes: _,
     } = new;

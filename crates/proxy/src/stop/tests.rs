@@ -107,6 +107,7 @@ fn failures() -> Vec<Failure> {
         },
         Failure::MissingSubject,
         Failure::ProofRequired,
+        Failure::Denied("client"),
         Failure::JwksUnreachable {
             authenticator: some(),
         },
