@@ -5,6 +5,7 @@ use testbed::client::Answer;
 use testbed::{Recorder, Reply, World};
 use tokio::time::{Duration, Instant};
 
+use crate::reload::reloaded;
 use crate::setting::program;
 use crate::support::{call, config};
 use crate::upstreams::{route, two};
@@ -99,4 +100,52 @@ async fn a_session_is_kept_by_a_server_that_fails_and_left_by_one_that_is_gone()
         }
         assert!(Instant::now() < deadline, "{}", answer.status);
     }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_server_outlives_a_reload() {
+    let (world, other) = two("").await;
+    let third = Recorder::start().await;
+    world.server.answer(named("one"));
+    other.answer(named("other"));
+    while other.requests() == 0 {
+        call(&world).send().await.is(200);
+    }
+    let of_session = || call(&world).header("Mcp-Session-Id", "session-of-other");
+    assert_eq!(by(&of_session().send().await), "other");
+    let (connection, used) = (other.last().connection, Instant::now());
+    // a further server, and another order
+    let (second, further) = (other.url(), third.url());
+    let servers = [
+        "\"{upstream}\"",
+        &format!("\"{second}\""),
+        &format!("\"{further}\""),
+    ];
+    let more = route(&[servers[2], servers[1], servers[0]]);
+    reloaded(&world, &config("", &[&more]), 1).await;
+    for _ in 0..10 {
+        assert_eq!(by(&of_session().send().await), "other");
+        let is_kept = used.elapsed() < Duration::from_secs(3); // connections are, for 4 s
+        assert!(!is_kept || other.last().connection == connection);
+    }
+    // one that is ejected stays so
+    third.answer(Reply::status(503));
+    while third.requests() < 3 {
+        call(&world).send().await;
+    }
+    world.gateway.wait_for_log("upstream ejected").await;
+    let ejected = Instant::now();
+    let fewer = route(&[servers[2], servers[0]]);
+    reloaded(&world, &config("", &[&fewer]), 2).await;
+    let before = third.requests();
+    for _ in 0..20 {
+        of_session().send().await.is(200);
+    }
+    let soon = ejected.elapsed() < Duration::from_millis(1_900);
+    assert!(!soon || third.requests() == before);
+    // one that is gone from the file gets nothing more, whoever asks for it
+    let (mine, others) = (world.server.requests(), other.requests());
+    of_session().send().await.is(200);
+    assert_eq!(other.requests(), others);
+    assert!(world.server.requests() > mine);
 }
