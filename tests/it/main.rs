@@ -10,6 +10,7 @@ mod admin;
 mod attacks;
 mod audiences;
 mod audit;
+mod audit_disk;
 mod audit_outages;
 mod audit_reload;
 mod back_channel;

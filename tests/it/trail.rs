@@ -107,7 +107,8 @@ impl Trail {
 
     /// Waits until there are so many lines.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Value> {
-        self.wait_until(|text| text.lines().count() >= count).await;
+        self.wait_until(|text| text.matches('\n').count() >= count)
+            .await;
         self.lines()
     }
 

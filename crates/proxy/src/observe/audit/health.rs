@@ -59,3 +59,33 @@ impl Health {
         u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn sec_78_a_write_that_does_not_return_counts_as_failing_until_it_does() {
+        let mut health = Health::new();
+        let mut recovered = health.recovered();
+        health.begin();
+        assert!(health.is_working());
+        health.made -= Duration::from_millis(1_990);
+        assert!(health.is_working(), "not yet");
+        health.made -= Duration::from_secs(1);
+        assert!(!health.is_working());
+        assert!(!recovered.has_changed().unwrap());
+        health.end(true);
+        assert!(health.is_working());
+        assert!(recovered.has_changed().unwrap(), "who waits is told");
+        recovered.mark_unchanged();
+        health.begin();
+        health.end(true);
+        assert!(
+            !recovered.has_changed().unwrap(),
+            "nobody waits for what always works"
+        );
+    }
+}
