@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{Clock, Timestamp};
-use proxy::{AuditError, Gateway, PlanError, ServeError, Tracing, Trail};
+use proxy::{AuditError, Gateway, PlanError, ServeError, Tracing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sources::Origin;
@@ -49,7 +49,7 @@ fn serve(origin: Origin) -> End {
         });
         let gateway = Gateway::start(config, clock(), since_1970, tracing).await?;
         gateway.count_dropped_lines(logs.dropped());
-        let reloading = tokio::spawn(reload.run(gateway.reloader(), dial));
+        let reloading = tokio::spawn(reload.run(gateway.reloader(), gateway.trail(), dial));
         serve_until_told(gateway).await;
         reloading.abort();
         Ok(())
@@ -113,7 +113,6 @@ pub(crate) fn since_1970() -> Duration {
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the drain at once: somebody waits at a terminal.
 pub(crate) async fn serve_until_told(gateway: Gateway) {
     let mut signals = Signals::listen();
-    let mut rotated = signal(SignalKind::hangup());
     let trail = gateway.trail();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let served = gateway.serve(async {
@@ -126,17 +125,8 @@ pub(crate) async fn serve_until_told(gateway: Gateway) {
             let _already_stopped = stop.send(());
             signals.next().await;
         } => tracing::warn!("a second signal: what is still open is cut"),
-        () = reopen(&trail, &mut rotated) => {}
     }
     trail.end().await;
-}
-
-/// Has the audit file opened again at each SIGHUP: it was renamed, and what renamed it waits to compress it.
-async fn reopen(trail: &Trail, rotated: &mut std::io::Result<Signal>) {
-    loop {
-        arrival(rotated).await;
-        trail.reopen();
-    }
 }
 
 /// The signals that mean the end. One that came before anybody waited counts too: whoever reads "ready" in the log may send it at once.

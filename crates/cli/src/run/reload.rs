@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy::Reloader;
 use proxy::watch::{Watch, folders};
+use proxy::{Reloader, Trail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -39,7 +39,7 @@ impl Reload {
     }
 
     /// Reloads until the future is dropped.
-    pub(super) async fn run(mut self, reloader: Reloader, dial: Dial) {
+    pub(super) async fn run(mut self, reloader: Reloader, trail: Trail, dial: Dial) {
         let mut watch = Watch::new();
         let mut asked = false;
         loop {
@@ -57,7 +57,10 @@ impl Reload {
                 continue;
             }
             asked = tokio::select! {
-                () = arrival(&mut self.hangup) => true,
+                () = arrival(&mut self.hangup) => {
+                    trail.reopen(); // before the reload is on record
+                    true
+                }
                 () = watch.changed() => false,
             };
         }

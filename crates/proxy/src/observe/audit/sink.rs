@@ -21,6 +21,7 @@ pub(super) struct Pending {
     pub(super) lines: String,
     pub(super) records: usize,
     written: usize,
+    counted: usize,
 }
 
 impl Pending {
@@ -76,11 +77,24 @@ impl Pending {
         self.written = self.begun();
     }
 
+    /// How many lines have become whole in the sink since this was last asked.
+    pub(super) fn news(&mut self) -> u64 {
+        let begun = self.begun();
+        let new = self.lines.as_bytes().get(self.counted..begun);
+        self.counted = begun;
+        let ends = new
+            .unwrap_or_default()
+            .iter()
+            .filter(|byte| **byte == b'\n');
+        ends.count() as u64
+    }
+
     /// Begins anew; the memory is kept.
     pub(super) fn clear(&mut self) {
         self.lines.clear();
         self.records = 0;
         self.written = 0;
+        self.counted = 0;
     }
 }
 

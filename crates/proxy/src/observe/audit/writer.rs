@@ -72,9 +72,9 @@ impl Writer {
             self.pending.write_to(&mut *self.sink)
         });
         self.health.end(brought.is_ok());
+        self.metrics.written.inc_by(self.pending.news());
         match brought {
             Ok(()) => {
-                self.metrics.written.inc_by(self.pending.records as u64);
                 self.queue.written(self.pending.records);
                 self.pending.clear();
                 if self.metrics.working.set(1) == 0 {
