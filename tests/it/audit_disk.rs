@@ -33,7 +33,7 @@ impl Disk {
         let mount_point = tempfile::tempdir().unwrap();
         let at = mount_point.path().display().to_string();
         if !is_offered(mount_point.path()) {
-            println!("skipped: no mounts of one's own here");
+            eprintln!("skipped: no mounts of one's own here");
             return None;
         }
         let (idp, server) = (Idp::start().await, Recorder::start().await);
