@@ -42,6 +42,7 @@ mod limits;
 mod logs;
 mod manifests;
 mod methods;
+mod operator;
 mod own_answers;
 mod protected_resource;
 mod providers;

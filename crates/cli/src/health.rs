@@ -1,11 +1,12 @@
 //! `health`: asks the running gateway whether it is ready. For container health checks, which have neither shell nor curl.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::Sources as _;
+use config::{AdminListen, Sources as _};
 
 use crate::sources::Environment;
 use crate::{End, report, sources};
@@ -15,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
     let address = if option.is_none() && !sources::config_path(None).exists() {
         match sidecar_port(env_file) {
-            Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            Ok(port) => AdminListen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
             Err(_) => return End::Failed,
         }
     } else {
@@ -24,14 +25,12 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
             Err(_) => return End::Failed, // container runtimes know 0 and 1 and reserve the rest
         }
     };
-    match ask(reachable(address)) {
+    match ask(&address) {
         Ok(200) => End::Good,
-        Ok(status) => report::failure(&std::io::Error::other(format!(
+        Ok(status) => report::failure(&io::Error::other(format!(
             "not ready: {address} answered {status}"
         ))),
-        Err(error) => report::failure(&std::io::Error::other(format!(
-            "not ready: {address}: {error}"
-        ))),
+        Err(error) => report::failure(&io::Error::other(format!("not ready: {address}: {error}"))),
     }
 }
 
@@ -40,9 +39,9 @@ fn sidecar_port(env_file: Option<&Path>) -> Result<u16, End> {
     let text = Environment::with_file(env_file)?.var("ADMIN_PORT");
     match text.filter(|text| !text.is_empty()) {
         None => Ok(9090),
-        Some(text) => text.parse().map_err(|_| {
-            report::failure(&std::io::Error::other("ADMIN_PORT is not a port number"))
-        }),
+        Some(text) => text
+            .parse()
+            .map_err(|_| report::failure(&io::Error::other("ADMIN_PORT is not a port number"))),
     }
 }
 
@@ -56,12 +55,27 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
-    stream.set_write_timeout(Some(DEADLINE))?;
+fn ask(listener: &AdminListen) -> io::Result<u16> {
+    match listener {
+        AdminListen::Tcp(address) => {
+            let address = reachable(*address);
+            let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            stream.set_write_timeout(Some(DEADLINE))?;
+            exchange(stream, &address.to_string())
+        }
+        AdminListen::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            stream.set_write_timeout(Some(DEADLINE))?;
+            exchange(stream, "localhost")
+        }
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, host: &str) -> io::Result<u16> {
     stream.write_all(
-        format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+        format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
@@ -69,5 +83,5 @@ fn ask(address: SocketAddr) -> std::io::Result<u16> {
         .ok()
         .and_then(|head| head.strip_prefix("HTTP/1.1 "))
         .and_then(|status| status.parse().ok());
-    status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+    status.ok_or_else(|| io::Error::other("the answer is not HTTP"))
 }

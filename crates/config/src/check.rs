@@ -4,6 +4,7 @@
 //! looked at; the configuration that comes of it is thrown away.
 
 mod across;
+mod admin;
 mod audit;
 mod authenticator;
 mod deny;
@@ -11,11 +12,9 @@ mod file;
 mod route;
 mod server;
 
-use std::net::SocketAddr;
-
 pub use deny::deny_list;
 
-use crate::checked::{Admin, Config, Level, LogFormat, Logging, Server};
+use crate::checked::{Config, Level, LogFormat, Logging};
 use crate::later;
 use crate::notes::Notes;
 use crate::place::Place;
@@ -44,7 +43,7 @@ pub(crate) fn check(
 ) -> Result<Loaded, Problems> {
     let root = Place::root();
     let server = server::check(file.server, sources, &mut notes);
-    let admin = admin(file.admin, &server, &mut notes);
+    let admin = admin::check(file.admin, &server, &mut notes);
     let logging = logging(file.logging, &mut notes);
     let audit = audit::check(file.audit, sources, &mut notes);
     let credential_cache = notes.size(
@@ -108,29 +107,6 @@ fn order(path: &str) -> (usize, usize, String) {
         "authenticators" => (rank, 0, entry.to_owned()),
         _ => (rank, 0, String::new()),
     }
-}
-
-fn admin(raw: Option<Block<raw::Admin>>, server: &Server, notes: &mut Notes) -> Admin {
-    let place = Place::root().key("admin");
-    let raw = notes.block(&place, raw);
-    let place = place.key("listen");
-    let listen = notes.text_or(
-        &place,
-        raw.listen.as_ref(),
-        SocketAddr::from(([127, 0, 0, 1], 9090)),
-    );
-    let mut public = server.listen.iter();
-    let redirect = server.redirect_http;
-    if redirect.is_some_and(|other| server::collide(other, listen)) {
-        notes.wrong(&place, "is the address of server.redirect_http too");
-    } else if public.any(|other| server::collide(*other, listen)) {
-        notes.wrong(
-            &place,
-            Flaw::new("is an address of server.listen too")
-                .hint("health and metrics are not for the public listener"),
-        );
-    }
-    Admin { listen }
 }
 
 /// A `dangerous` list: which of `offered` are wanted here. Every one of them is warned of.

@@ -3,12 +3,12 @@
 //! Nothing here is optional because it was left out of the file; an `Option` means that absence has a meaning. Only `check` makes
 //! these values, so whoever holds a [`Config`] need not ask again whether it is sound.
 
+mod admin;
 mod audit;
 mod deny;
 mod server;
 mod upstream;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
 use crate::secret::ProxyUrl;
 
+pub use admin::{Admin, AdminListen};
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
 pub use deny::{Denied, Deny, DenyEntry};
 pub use server::{
@@ -37,11 +38,6 @@ pub struct Config {
     /// In the order of their names; routes refer to them by index.
     pub authenticators: Vec<Authenticator>,
     pub routes: Vec<Route>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Admin {
-    pub listen: SocketAddr,
 }
 
 #[derive(Debug, Clone, PartialEq)]

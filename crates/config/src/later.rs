@@ -7,7 +7,6 @@ const LATER: &[&str] = &[
     "profile",
     "sessions",
     "authorization_server",
-    "admin.token",
     "deny.entries.*.key",
     "authenticators.*.introspection",
     "authenticators.*.shared_secret",

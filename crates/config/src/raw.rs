@@ -7,18 +7,18 @@ mod deny;
 mod server;
 mod upstream;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
+    AdminListen, Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
     Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
+use crate::scalar::admin::AdminToken;
 use crate::scalar::name::{Audience, FilePath, HeaderName, Reference, RouteName, Scope};
 use crate::scalar::path::RoutePath;
 use crate::scalar::unit::{Count, Size};
@@ -58,8 +58,10 @@ pub(crate) struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct Admin {
-    /// Address and port. Default 127.0.0.1:9090.
-    pub(crate) listen: Option<Text<SocketAddr>>,
+    /// Address and port, or `unix:/path` for a socket that only the gateway's own user may open. Default 127.0.0.1:9090.
+    pub(crate) listen: Option<Text<AdminListen>>,
+    /// Needed over TCP for everything but probes and metrics: /status and /reload. At least 32 characters.
+    pub(crate) token: Option<Text<AdminToken>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -22,7 +22,20 @@ pub fn resolved(config: &Config) -> String {
         .map(|one| (&*one.name, authenticator(one)));
     let whole = block([
         ("server", server::server(&config.server)),
-        ("admin", block([("listen", shown(config.admin.listen))])),
+        (
+            "admin",
+            block([
+                ("listen", shown(&config.admin.listen)),
+                (
+                    "token",
+                    config
+                        .admin
+                        .token
+                        .as_ref()
+                        .map_or(Value::Null, |_| text("***")),
+                ),
+            ]),
+        ),
         (
             "logging",
             block([

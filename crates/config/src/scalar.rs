@@ -1,5 +1,6 @@
 //! What one scalar can be read as. Reasons follow the value in a sentence ("`x` is not …") and never repeat it themselves.
 
+pub(crate) mod admin;
 pub(crate) mod name;
 pub(crate) mod path;
 pub(crate) mod rate;

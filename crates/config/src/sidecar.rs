@@ -213,7 +213,7 @@ mod tests {
         let config = sidecar("http://127.0.0.1:3000/mcp", &sources)
             .unwrap()
             .config;
-        assert_eq!(config.admin.listen, "127.0.0.1:3002".parse().unwrap());
+        assert_eq!(config.admin.listen.to_string(), "127.0.0.1:3002");
         assert_eq!(config.server.listen, ["127.0.0.1:3001".parse().unwrap()]);
         assert_eq!(
             config.server.public_url.unwrap().to_string(),

@@ -247,7 +247,8 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             plain_http: false,
         },
         admin: Admin {
-            listen: loopback(0),
+            listen: config::AdminListen::Tcp(loopback(0)),
+            token: None,
         },
         logging: Logging {
             level: Level::Info,

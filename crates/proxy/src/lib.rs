@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 use config::Config;
 use identity::{Authenticators, Clock, StartError};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use observe::audit::Opened;
@@ -34,12 +33,11 @@ use observe::metrics::Metrics;
 pub use observe::trace::Tracing;
 use observe::trace::{Exporter, Exporting, Tracer};
 use plan::Plan;
-pub use reload::{ReloadError, Reloader};
-use server::shutdown::Drain;
+pub use reload::{Ask, ReloadError, Reloader};
 use server::slots::Slots;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
-use server::{Peer, Terms, accept};
+use server::{Peer, accept, admin};
 use shared::{PlanCell, Shared};
 
 /// After the drain deadline, event streams get this long to send their end.
@@ -48,8 +46,6 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const LAST_EXPORT: Duration = Duration::from_secs(2);
 /// What is left of the audit trail gets this long beyond it.
 const LAST_RECORDS: Duration = Duration::from_millis(200);
-/// Connections that probes may hold at once.
-const ADMIN_CONNECTIONS: usize = 64;
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +54,7 @@ pub enum ServeError {
     Authenticator(#[from] StartError),
     #[error("cannot listen on {address}: {cause}")]
     Listen {
-        address: SocketAddr,
+        address: String,
         cause: std::io::Error,
     },
     /// A certificate or key that the configuration names cannot be used.
@@ -97,7 +93,7 @@ pub struct Gateway {
     reloader: Reloader,
     listeners: Vec<TcpListener>,
     redirect: Option<TcpListener>,
-    admin: TcpListener,
+    admin: admin::Listener,
     exporting: Option<Exporting>,
 }
 
@@ -136,8 +132,11 @@ impl Gateway {
             tracing::info!(%address, "redirecting to https");
             redirect = Some(listener);
         }
-        let (admin, address) = bind(config.admin.listen)?;
-        tracing::info!(%address, "admin listening");
+        let listen = &config.admin.listen;
+        let admin = admin::Listener::bind(listen).map_err(|cause| ServeError::Listen {
+            address: listen.to_string(),
+            cause,
+        })?;
         let metrics = Metrics::new(clock());
         let (tracer, exporter) = tracing
             .map(|tracing| Tracer::new(tracing, &metrics))
@@ -229,20 +228,7 @@ impl Gateway {
                 handle,
             ));
         }
-        let small = Terms::small();
-        // Probes go on being answered while the gateway drains, so this listener has a drain of its own that never begins.
-        let admin_plans = Arc::clone(&plans);
-        let answer = move |_, request| {
-            std::future::ready(endpoint::admin::answer(&admin_plans.load(), &request))
-        };
-        let probes = tokio::spawn(accept::run(
-            admin,
-            None,
-            Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
-            move || Arc::clone(&small),
-            Drain::new(),
-            answer,
-        ));
+        let probes = tokio::spawn(admin.serve(Arc::clone(&plans)));
         let watching = tls.map(|tls| tokio::spawn(tls::watch::run(tls)));
         let denying = tokio::spawn(deny::keep(Arc::clone(&shared)));
         tracing::info!("ready");
@@ -269,6 +255,7 @@ impl Gateway {
         }
         probes.abort();
         denying.abort();
+        let _ended = probes.await; // the socket's file goes with it
         watching.inspect(tokio::task::JoinHandle::abort);
         tracing::info!("stopped");
     }
@@ -294,7 +281,10 @@ impl Trail {
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let failed = |cause| ServeError::Listen { address, cause };
+    let failed = |cause| ServeError::Listen {
+        address: address.to_string(),
+        cause,
+    };
     let listener = accept::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

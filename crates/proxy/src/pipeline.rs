@@ -1,6 +1,7 @@
 //! The way of a request, on one page.
 //!
 //! Before it: `server` (accept, deadlines, HTTP). After it: `observe` (log and metrics, when the answer's last byte has gone).
+//! A request holds the plan that was in use when it came, to its end: a reload in between does not concern it.
 //! The order of the stages is the security design; each comment says why a stage stands where it stands.
 
 use std::sync::Arc;

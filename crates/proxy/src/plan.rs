@@ -8,7 +8,7 @@ mod site;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Config;
+use config::{Config, Secret};
 use http::HeaderValue;
 use identity::{Authenticators, Timestamp};
 
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) terms: Arc<Terms>,
     /// From SIGTERM to exit.
     pub(crate) drain_deadline: Duration,
+    /// What the operator has to know (SEC-79).
+    pub(crate) admin_token: Option<Secret>,
     /// What every plan of this process has in common.
     pub(crate) shared: Arc<Shared>,
 }
@@ -104,6 +106,7 @@ impl Plan {
             hsts: config.server.hsts.as_ref().and_then(hsts),
             terms: Terms::of(&config.server, &shared),
             drain_deadline: config.server.timeouts.drain,
+            admin_token: config.admin.token.clone(),
             shared,
         })
     }

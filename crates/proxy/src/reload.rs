@@ -3,6 +3,7 @@
 //! Everything that may fail (keys of new authenticators, certificates, the plan itself) is made beside what is in use. Only then one
 //! plan replaces the other: requests that have begun end on theirs, event streams are judged by the new one within seconds.
 
+mod ask;
 mod restart;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::observe::audit::Event;
 use crate::plan::Plan;
 use crate::server::tls::{Loaded, Tls, TlsError};
 use crate::shared::PlanCell;
+pub use ask::Ask;
+pub(crate) use ask::Reloads;
 
 /// A reload that is not done by then is refused. A provider alone has 10 s; files that hang have no deadline of their own.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -78,7 +81,7 @@ impl Reloader {
                     authenticators = config.authenticators.len(),
                     "configuration reloaded"
                 );
-                self.count("ok");
+                self.note(None);
                 *running = config;
                 Ok(())
             }
@@ -92,7 +95,6 @@ impl Reloader {
     /// Tells and counts that there was a configuration that is not taken: it could not be read, or [`reload`](Self::reload) refused it.
     pub fn refused(&self, cause: &dyn std::fmt::Display) {
         tracing::error!(%cause, "configuration not reloaded; the one in use stays");
-        self.count("refused");
         let cause = cause.to_string();
         if let Some(audit) = &self.0.plans.load().shared.audit {
             // Several problems are several lines; a reason is one.
@@ -100,10 +102,20 @@ impl Reloader {
             let refused = Some(words.join(" ").into());
             audit.record(None, Event::Reload { refused });
         }
+        self.note(Some(cause));
     }
 
-    fn count(&self, result: &'static str) {
-        self.0.plans.load().shared.metrics.reload(result);
+    /// Resolves when the operator asks for a reload. One listens at a time.
+    pub async fn asked(&self) -> Ask {
+        let shared = Arc::clone(&self.0.plans.load().shared);
+        shared.reloads.asked().await
+    }
+
+    fn note(&self, refused: Option<String>) {
+        let plan = self.0.plans.load();
+        let result = if refused.is_some() { "refused" } else { "ok" };
+        plan.shared.metrics.reload(result);
+        plan.shared.reloads.note(plan.now(), refused);
     }
 
     async fn replace(&self, old: &Config, new: &Config) -> Result<(), ReloadError> {

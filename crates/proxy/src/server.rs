@@ -1,6 +1,7 @@
 //! Connections: accepting them, their deadlines, the HTTP spoken on them, and their end.
 
 pub(crate) mod accept;
+pub(crate) mod admin;
 mod connection;
 mod deadline;
 mod proxy_protocol;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use identity::Clock;
@@ -11,6 +12,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::record::RequestIds;
 use crate::observe::trace::Tracer;
 use crate::plan::Plan;
+use crate::reload::Reloads;
 use crate::server::shutdown::Drain;
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) drain: Drain,
     pub(crate) limits: limit::Tables,
     pub(crate) slots: Slots,
+    pub(crate) reloads: Reloads,
+    pub(crate) started: Instant,
     /// Addresses that the public listeners really have.
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
@@ -58,6 +62,8 @@ impl Shared {
             drain: Drain::new(),
             limits: limit::Tables::new(),
             slots,
+            reloads: Reloads::new(),
+            started: Instant::now(),
             bound,
             tls,
             upstreams: Upstreams::new(),

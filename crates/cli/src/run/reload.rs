@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy::watch::{Watch, folders};
-use proxy::{Reloader, Trail};
+use proxy::{Ask, Reloader, Trail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -17,6 +17,7 @@ use crate::sources::{Origin, Reading};
 
 /// File systems on a network may hang; nobody can end such a read, so it is waited for again at the next occasion.
 const PATIENCE: Duration = Duration::from_secs(10);
+const LATE: &str = "its files are not read within 10 s";
 
 /// Where the configuration comes from, and what was last made of it.
 pub(super) struct Reload {
@@ -41,28 +42,35 @@ impl Reload {
     /// Reloads until the future is dropped.
     pub(super) async fn run(mut self, reloader: Reloader, trail: Trail, dial: Dial) {
         let mut watch = Watch::new();
-        let mut asked = false;
+        let mut told = false;
+        let mut asked = None;
         loop {
             // Looked at before anything is told: a file may have changed since it was read at start.
             let mut unseen = false;
+            let mut result = Err(LATE.to_owned());
             if let Some((reading, folders)) = self.read().await {
                 unseen = watch.follow(folders);
-                if asked || self.mark != Some(reading.mark) {
+                result = Ok(());
+                if told || asked.is_some() || self.mark != Some(reading.mark) {
                     self.mark = Some(reading.mark);
-                    self.take(reading, &reloader, &dial).await;
+                    result = self.take(reading, &reloader, &dial).await;
                 }
             }
+            if let Some(ask) = Option::<Ask>::take(&mut asked) {
+                ask.answer(result);
+            }
+            told = false;
             if unseen {
-                asked = false;
                 continue;
             }
-            asked = tokio::select! {
+            tokio::select! {
                 () = arrival(&mut self.hangup) => {
                     trail.reopen(); // before the reload is on record
-                    true
+                    told = true;
                 }
-                () = watch.changed() => false,
-            };
+                ask = reloader.asked() => asked = Some(ask),
+                () = watch.changed() => {}
+            }
         }
     }
 
@@ -77,25 +85,34 @@ impl Reload {
         if let Ok(read) = timeout(PATIENCE, &mut reading).await {
             return read.ok();
         }
-        tracing::warn!("the configuration cannot be looked at: its files are not read within 10 s");
+        tracing::warn!(cause = LATE, "the configuration cannot be looked at");
         self.late = Some(reading);
         None
     }
 
-    async fn take(&mut self, reading: Reading, reloader: &Reloader, dial: &Dial) {
-        let loaded = match reading.outcome {
-            Ok(loaded) => loaded,
-            Err(unusable) => return reloader.refused(&unusable),
-        };
+    /// An error is told already; it is for whoever asked.
+    async fn take(
+        &mut self,
+        reading: Reading,
+        reloader: &Reloader,
+        dial: &Dial,
+    ) -> Result<(), String> {
+        let loaded = reading.outcome.map_err(|unusable| {
+            reloader.refused(&unusable);
+            unusable.to_string()
+        })?;
         for warning in &loaded.warnings {
             let (path, hint) = (&warning.path, warning.hint.as_deref());
             tracing::warn!(%path, hint, "{}", warning.reason);
         }
         let level = loaded.config.logging.level;
-        match reloader.reload(loaded.config).await {
-            Ok(()) => dial.turn(level),
-            Err(error) if error.may_pass() => self.mark = None,
-            Err(_) => {}
-        }
+        reloader.reload(loaded.config).await.map_err(|error| {
+            if error.may_pass() {
+                self.mark = None;
+            }
+            error.to_string()
+        })?;
+        dial.turn(level);
+        Ok(())
     }
 }

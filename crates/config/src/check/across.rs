@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::route::Entry as RouteEntry;
-use crate::checked::{Admin, Auth, Member, Requirement, Route, Server};
+use crate::checked::{Admin, AdminListen, Auth, Member, Requirement, Route, Server};
 use crate::notes::Notes;
 use crate::origin::{Origin, Scheme};
 use crate::place::Place;
@@ -230,7 +230,7 @@ fn no_loop(entry: &RouteEntry, server: &Server, admin: &Admin, notes: &mut Notes
             Flaw::new("is a listener of the gateway itself")
                 .hint("name the address of the server that stands behind it"),
         );
-    } else if reached(admin.listen) {
+    } else if matches!(&admin.listen, AdminListen::Tcp(listen) if reached(*listen)) {
         notes.wrong(
             &place,
             Flaw::new("is the admin listener of the gateway itself")

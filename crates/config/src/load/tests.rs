@@ -43,7 +43,8 @@ fn defaults_are_those_of_the_contract() {
         [10, 30, 75, 5, 300, 25]
     );
     assert_eq!(server.sse_keepalive, Some(Duration::from_secs(20)));
-    assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
+    assert!(config.admin.token.is_none());
     assert_eq!(
         (config.logging.level, config.logging.format),
         (Level::Info, LogFormat::Text)
@@ -255,6 +256,10 @@ fn what_the_sample_only_shows_is_known_too() {
         .file("/tls/other.key", "-----BEGIN PRIVATE KEY-----")
         .file("/tls/clients.pem", "-----BEGIN CERTIFICATE-----")
         .file("/etc/portcullis/partner-keys.json", r#"{"keys":[]}"#)
+        .file(
+            "/etc/portcullis/admin.token",
+            "0123456789abcdefghijklmnopqrstuv\n",
+        )
         .file("/etc/portcullis/ca.pem", "-----BEGIN CERTIFICATE-----")
         .file("/etc/portcullis/deny.yaml", "[{ client: app }]")
         .folder("/var/log/portcullis");

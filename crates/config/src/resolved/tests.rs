@@ -84,4 +84,12 @@ fn sec_81_secrets_are_not_printed() {
         "{printed}"
     );
     assert!(!format!("{config:?}").contains("hunter2"));
+    let token = "0123456789abcdefghijklmnopqrstuv";
+    let config = good(&format!("admin: {{ token: {token} }}"));
+    let printed = resolved(&config);
+    assert!(
+        !printed.contains(token) && printed.contains("token: '***'"),
+        "{printed}"
+    );
+    assert!(!format!("{config:?}").contains(token));
 }

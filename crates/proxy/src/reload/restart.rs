@@ -6,7 +6,10 @@ use config::{Admin, Auth, Config, Logging, Server};
 pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
     let Config {
         server,
-        admin: Admin { listen: admin },
+        admin: Admin {
+            listen: admin,
+            token: _,
+        },
         logging: Logging { level: _, format },
         audit,
         credential_cache: _,
