@@ -151,10 +151,14 @@ impl Audit {
 
     /// A place for the record of what is about to be done; without one it must not be done. `None` where it may be done all the same.
     pub(crate) async fn place(&self) -> Result<Option<Place>, Unaccountable> {
-        match (self.try_place(), self.on_full) {
-            (Some(place), _) if self.health.is_working() => Ok(Some(place)),
-            (place, OnFull::Drop) => Ok(place),
-            (_, OnFull::Block) => self.wait().await.map(Some),
+        let place = self.try_place();
+        match self.on_full {
+            OnFull::Drop => Ok(place),
+            OnFull::Block if place.is_some() && self.health.is_working() => Ok(place),
+            OnFull::Block => {
+                drop(place); // whoever waits holds nothing that others need
+                self.wait().await.map(Some)
+            }
         }
     }
 

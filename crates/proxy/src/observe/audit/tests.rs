@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::*;
 
 mod lines;
+mod places;
 
 /// A sink in our hands. Clones are the same one.
 #[derive(Clone, Default)]
