@@ -8,6 +8,8 @@ use testbed::{World, openmetrics};
 use tokio::task::JoinSet;
 
 use crate::admin::series;
+use crate::reload::{reloaded, scoped};
+use crate::setting::program;
 use crate::support::{MCP, WEB, config, world};
 use crate::tree::read;
 
@@ -102,6 +104,29 @@ async fn s3_38_no_request_can_add_series() {
     let after: Vec<_> = after.into_keys().collect();
     assert_eq!(before, after);
     assert!(!after.join("\n").contains("noise"));
+}
+
+#[tokio::test]
+async fn s3_38_routes_that_are_gone_take_their_series_along() {
+    let named = |name: &str| {
+        let route = MCP.replace("path: /mcp", &format!("path: /mcp, name: {name}"));
+        config("", &[&route])
+    };
+    let world = World::start(program(), &named("route0")).await;
+    for nth in 0..4 {
+        if nth > 0 {
+            reloaded(&world, &named(&format!("route{nth}")), nth).await;
+        }
+        scoped(&world, "any").send().await.is(200);
+        world.client().post("/mcp").send().await.is(401);
+    }
+    let all = series(&world).await;
+    let of = |name: &str| all.keys().filter(|key| key.contains(name)).count();
+    // requests end on the plan that they began with, so the one before is still told of
+    assert_eq!((of("route0"), of("route1")), (0, 0), "{all:?}");
+    assert!(of("route2") > 0 && of("route3") >= of("route2"), "{all:?}");
+    let corp = of("authenticator=\"corp\"");
+    assert!(corp > 0, "it is in all configurations");
 }
 
 #[tokio::test]

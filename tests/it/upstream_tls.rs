@@ -230,6 +230,42 @@ async fn the_gateway_shows_its_certificate_and_a_new_one_when_the_file_is_new() 
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_refused_takes_no_certificate_along() {
+    let authority = Authority::new();
+    for name in ["main", "one", "two"] {
+        authority.write(name, &["localhost"], GOOD);
+    }
+    authority.write_root("ca.pem");
+    let server = Terminator::start(&authority, "main", Some(&authority)).await;
+    let upstream = |path: &str, pair: &str| {
+        format!(
+            "{{ path: {path}, upstream: {{ urls: \"https://localhost:{}\", ca: {}, {} }} }}",
+            server.port,
+            file(&authority.path("ca.pem")),
+            authority.pair(pair)
+        )
+    };
+    let world = world("", &[&upstream("/mcp", "one"), &upstream("/two", "two")]).await;
+    server
+        .recorder
+        .answer(Reply::json(&json!({})).header("Connection", "close"));
+    call(&world).send().await.is(200);
+    let first = server.last().client;
+    // the second route cannot be had, first without anything new for the first one and then with it
+    let wrong = "routes[1].upstream.private_key: is not the key of";
+    fs::copy(authority.path("main.key"), authority.path("two.key")).unwrap();
+    world.gateway.wait_for_log(wrong).await;
+    authority.write("one", &["localhost"], GOOD);
+    world.gateway.wait_for_nth_log(wrong, 2).await;
+    call(&world).send().await.is(200);
+    assert_eq!(server.last().client, first);
+    authority.write("two", &["localhost"], GOOD);
+    world.gateway.wait_for_log("configuration reloaded").await;
+    call(&world).send().await.is(200);
+    assert_ne!(server.last().client, first, "together or not at all");
+}
+
+#[tokio::test]
 async fn files_that_cannot_be_used_end_the_start_with_their_key() {
     let authority = Authority::new();
     authority.write("a", &["a"], GOOD);

@@ -61,7 +61,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// Compiles a configuration. Nothing outside is touched: a plan that is not used leaves no trace.
+    /// Compiles a configuration. Nothing in use is touched: a plan that is not used leaves no more than series that stand at 0.
     pub(crate) fn build(
         config: &Config,
         authenticators: Arc<Authenticators>,

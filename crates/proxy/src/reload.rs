@@ -131,12 +131,12 @@ impl Reloader {
         let prepared = async {
             let tls = prepare(shared.tls.as_ref(), new).await?;
             let authenticators = in_use.authenticators.restart(new).await?;
-            Ok::<_, ReloadError>((tls, authenticators))
+            let plan = build(new.clone(), authenticators, &in_use).await?;
+            Ok::<_, ReloadError>((tls, plan))
         };
-        let (tls, authenticators) = timeout(DEADLINE, prepared)
+        let (tls, plan) = timeout(DEADLINE, prepared)
             .await
             .map_err(|_| ReloadError::Late)??;
-        let plan = build(new.clone(), authenticators, &in_use).await?;
         let audit = shared.audit.as_ref();
         let place = match audit {
             Some(audit) => audit
@@ -152,6 +152,12 @@ impl Reloader {
             tls.handshakes.resize(new.server.limits.handshakes);
         }
         shared.slots.resize(new.server.limits.connections);
+        for site in &plan.sites {
+            site.upstream.take_certificates();
+        }
+        // Requests end on the old plan yet, so its routes are told of until the next reload.
+        let metrics = &shared.metrics;
+        metrics.keep_only(in_use.sites.iter().chain(&plan.sites));
         self.0.plans.replace(plan);
         if let Some(audit) = audit {
             audit.record(place, Event::Reload { refused: None });

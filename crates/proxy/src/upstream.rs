@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use config::{Config, Route, Scheme, UpstreamTls};
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::{HOST, HeaderValue};
+use http::{Request, Response, StatusCode, Uri};
 use rustls::pki_types::ServerName;
 
 use crate::PlanError;
@@ -29,14 +29,12 @@ use balance::{Tried, choose};
 use connect::{Connector, Resolve, Target};
 use member::{Lease, Member};
 use pool::{Failed, Pool};
-use sessions::Sessions;
-use tls::ClientTls;
+use sessions::{MCP_SESSION_ID, Session, Sessions};
+use tls::{ClientTls, Renewal};
 
 pub(crate) use balance::Standing;
 pub(crate) use member::Download;
 pub(crate) use tls::with_roots;
-
-const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Everything that is known of servers, for as long as the process lives.
 pub(crate) struct Upstreams {
@@ -81,6 +79,7 @@ impl Upstreams {
     ) -> Result<Upstream, PlanError> {
         let wrong = || PlanError::new(&route.name, "upstream");
         let mut targets = Vec::with_capacity(route.upstream.members.len());
+        let mut renewals = Vec::new();
         for member in &route.upstream.members {
             let host = match (&route.upstream.host, member) {
                 (Some(host), _) => host,
@@ -88,7 +87,7 @@ impl Upstreams {
                 (None, config::Member::Unix(_)) => "localhost",
             };
             targets.push(Chosen {
-                member: self.member(config, route, member, place)?,
+                member: self.member(config, route, member, place, &mut renewals)?,
                 host: HeaderValue::from_str(host).map_err(|_| wrong())?,
             });
         }
@@ -109,6 +108,7 @@ impl Upstreams {
             // Otherwise a caller who takes his time with a body would put the blame for it on servers.
             blames_late: timeouts.response_head > timeouts.request_body,
             targets: targets.into(),
+            renewals,
             all: Arc::clone(self),
         })
     }
@@ -119,6 +119,7 @@ impl Upstreams {
         route: &Route,
         member: &config::Member,
         place: &str,
+        renewals: &mut Vec<Renewal>,
     ) -> Result<Arc<Member>, PlanError> {
         let wrong = || PlanError::new(&route.name, "upstream");
         let (target, https) = match member {
@@ -135,7 +136,9 @@ impl Upstreams {
             Some(own) => {
                 let name = settings.server_name.as_deref().unwrap_or(own);
                 let name = ServerName::try_from(name.to_owned()).map_err(|_| wrong())?;
-                Some((self.tls(settings, place)?, name))
+                let (tls, renewal) = self.tls(settings, place)?;
+                renewals.extend(renewal);
+                Some((tls, name))
             }
         };
         let key = Key {
@@ -162,8 +165,12 @@ impl Upstreams {
         Ok(made)
     }
 
-    /// The TLS that these files make; they are read again where they are in use already, and taken if they are good.
-    fn tls(&self, settings: &UpstreamTls, place: &str) -> Result<Arc<ClientTls>, PlanError> {
+    /// The TLS that these files make. Where they are in use already they are read again.
+    fn tls(
+        &self,
+        settings: &UpstreamTls,
+        place: &str,
+    ) -> Result<(Arc<ClientTls>, Option<Renewal>), PlanError> {
         let key = UpstreamTls {
             server_name: None,
             ..settings.clone()
@@ -171,12 +178,12 @@ impl Upstreams {
         let mut all = lock(&self.tls);
         all.retain(|_, tls| tls.strong_count() > 0);
         if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
-            known.refresh(&key, place)?;
-            return Ok(known);
+            let renewal = known.look_again(&key, place)?;
+            return Ok((known, renewal));
         }
         let made = Arc::new(ClientTls::load(&key, place)?);
         all.insert(key, Arc::downgrade(&made));
-        Ok(made)
+        Ok((made, None))
     }
 
     fn chance(&self) -> u64 {
@@ -207,6 +214,8 @@ pub(crate) struct Upstream {
     address: Option<(Box<str>, u16)>,
     /// Never empty.
     targets: Box<[Chosen]>,
+    /// What the plan's configuration has found new, until the plan is in use.
+    renewals: Vec<Renewal>,
     all: Arc<Upstreams>,
 }
 
@@ -346,6 +355,11 @@ impl Upstream {
         }
     }
 
+    /// Has the next connections made with the certificates that are in the files now.
+    pub(crate) fn take_certificates(&self) {
+        self.renewals.iter().for_each(Renewal::take);
+    }
+
     /// Host and port of the server, where there is one alone.
     pub(crate) fn only(&self) -> Option<(&str, u16)> {
         match (&*self.targets, self.address.as_ref()?) {
@@ -369,21 +383,5 @@ impl Upstream {
         let path = self.path.as_deref().unwrap_or_default();
         let whole: Vec<_> = names.map(|name| format!("{name}{path}")).collect();
         whole.join(" ")
-    }
-}
-
-/// What a request says of its MCP session.
-struct Session {
-    id: HeaderValue,
-    /// Whether it asks for the end of it.
-    is_ended: bool,
-}
-
-impl Session {
-    fn of<B>(request: &Request<B>) -> Option<Self> {
-        Some(Self {
-            id: request.headers().get(MCP_SESSION_ID)?.clone(),
-            is_ended: *request.method() == Method::DELETE,
-        })
     }
 }

@@ -7,8 +7,10 @@ mod audit;
 mod labels;
 mod log_lines;
 mod process;
+mod series;
 mod timing;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -30,6 +32,7 @@ use labels::{
     RequestLabels, ResultLabels, StateLabels, UpstreamLabels,
 };
 use process::Process;
+use series::Series;
 use timing::Durations;
 
 pub(crate) use super::outcome::Outcome;
@@ -45,13 +48,13 @@ pub(crate) struct Metrics {
     /// Of requests that no route was found for.
     pub(crate) nobodys: Timing,
     pub(crate) log_lines: LogLines,
-    requests: Family<RequestLabels, Counter>,
+    requests: Series<RequestLabels, Counter>,
     durations: Durations,
     own_durations: Durations,
-    authentications: Family<AuthenticationLabels, Counter>,
+    authentications: Series<AuthenticationLabels, Counter>,
     key_ages: Family<AuthenticatorLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
-    upstream_errors: Family<UpstreamLabels, Counter>,
+    upstream_errors: Series<UpstreamLabels, Counter>,
     spans: Family<ResultLabels, Counter>,
     connections_refused: Family<ConnectionLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
@@ -86,7 +89,7 @@ impl Metrics {
         );
         let log_lines = LogLines::default();
         registry.register_collector(Box::new(log_lines.clone()));
-        let requests = counted(registry, "requests", "Requests by how they ended");
+        let requests = Series::of(counted(registry, "requests", "Requests by how they ended"));
         let durations = Family::new_with_constructor(timing::whole as fn() -> Histogram);
         registry.register_with_unit(
             "request_duration",
@@ -94,6 +97,7 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let durations = Series::of(durations);
         let own_durations = Family::new_with_constructor(timing::own as fn() -> Histogram);
         registry.register_with_unit(
             "gateway_duration",
@@ -101,22 +105,23 @@ impl Metrics {
             Unit::Seconds,
             own_durations.clone(),
         );
-        let authentications = counted(
+        let own_durations = Series::of(own_durations);
+        let authentications = Series::of(counted(
             registry,
             "authentications",
             "Credentials judged, by authenticator and result",
-        );
+        ));
         let key_ages = timed(registry, "jwks_age", "Age of the key set in use");
         let certificates = timed(
             registry,
             "certificate_expiry",
             "Until a certificate of the public listeners expires, by the key that names it",
         );
-        let upstream_errors = counted(
+        let upstream_errors = Series::of(counted(
             registry,
             "upstream_errors",
             "Exchanges that failed on the upstream's side",
-        );
+        ));
         let spans = counted(
             registry,
             "spans",
@@ -179,35 +184,44 @@ impl Metrics {
                 authenticator: name.to_owned(),
                 result: "proven",
             };
-            (
-                Box::from(name),
-                self.authentications.get_or_create(&labels).clone(),
-            )
+            (Box::from(name), self.authentications.handle(&labels))
         };
         SiteMetrics {
-            allowed: self
-                .requests
-                .get_or_create(&RequestLabels {
-                    route: route.to_owned(),
-                    outcome: Outcome::Allowed.as_str(),
-                    reason: "",
-                })
-                .clone(),
+            allowed: self.requests.handle(&RequestLabels {
+                route: route.to_owned(),
+                outcome: Outcome::Allowed.as_str(),
+                reason: "",
+            }),
             timing: Timing::of(route, &self.durations, &self.own_durations),
-            passed_over: self
-                .upstream_errors
-                .get_or_create(&UpstreamLabels {
-                    route: route.to_owned(),
-                    kind: "passed_over",
-                })
-                .clone(),
+            passed_over: self.upstream_errors.handle(&UpstreamLabels {
+                route: route.to_owned(),
+                kind: "passed_over",
+            }),
             proven: authenticators.map(proven).collect(),
         }
     }
 
+    /// Lets go of the series of routes and authenticators that none of these sites has: names come and go with configurations, and
+    /// nothing that grows with each of them may stay.
+    pub(crate) fn keep_only<'s>(&self, sites: impl Iterator<Item = &'s Arc<Site>>) {
+        let mut routes = HashSet::from([OURS, NOBODYS]);
+        let mut authenticators = HashSet::from([""]);
+        for site in sites {
+            routes.insert(&site.name);
+            authenticators.extend(site.metrics.proven.iter().map(|(name, _)| &**name));
+        }
+        let is_kept = |route: &str| routes.contains(route);
+        self.requests.retain(|labels| is_kept(&labels.route));
+        self.upstream_errors.retain(|labels| is_kept(&labels.route));
+        self.durations.retain(|labels| is_kept(&labels.route));
+        self.own_durations.retain(|labels| is_kept(&labels.route));
+        self.authentications
+            .retain(|labels| authenticators.contains(&*labels.authenticator));
+    }
+
     pub(crate) fn request(&self, route: &str, outcome: Outcome, reason: &'static str) {
         self.requests
-            .get_or_create(&RequestLabels {
+            .handle(&RequestLabels {
                 route: route.to_owned(),
                 outcome: outcome.as_str(),
                 reason,
@@ -218,7 +232,7 @@ impl Metrics {
     /// A credential that was refused. Which authenticator it was meant for is the caller's claim, so it is no label.
     pub(crate) fn unproven(&self, reason: &'static str) {
         self.authentications
-            .get_or_create(&AuthenticationLabels {
+            .handle(&AuthenticationLabels {
                 authenticator: String::new(),
                 result: reason,
             })
@@ -227,7 +241,7 @@ impl Metrics {
 
     pub(crate) fn upstream_error(&self, route: &str, kind: &'static str) {
         self.upstream_errors
-            .get_or_create(&UpstreamLabels {
+            .handle(&UpstreamLabels {
                 route: route.to_owned(),
                 kind,
             })

@@ -4,6 +4,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Request};
+
+pub(super) const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
 /// Sessions of one generation. Two generations are kept.
 const GENERATION: usize = 65_536;
 /// When a generation is over even if it is not full, in milliseconds.
@@ -87,6 +92,22 @@ impl Generations {
     fn turn(&mut self, now: u64) {
         self.old = std::mem::take(&mut self.young);
         self.begun = now;
+    }
+}
+
+/// What a request says of its MCP session.
+pub(super) struct Session {
+    pub(super) id: HeaderValue,
+    /// Whether it asks for the end of it.
+    pub(super) is_ended: bool,
+}
+
+impl Session {
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
+        Some(Self {
+            id: request.headers().get(MCP_SESSION_ID)?.clone(),
+            is_ended: *request.method() == Method::DELETE,
+        })
     }
 }
 

@@ -50,16 +50,39 @@ impl ClientTls {
         Arc::clone(&self.current.load().config)
     }
 
-    /// Reads the same files again and takes them if they are others, and good.
-    pub(super) fn refresh(&self, settings: &UpstreamTls, place: &str) -> Result<(), TlsError> {
+    /// Reads the same files again; `None` if they are as they were. Nothing changes before they are [taken](Renewal::take).
+    pub(super) fn look_again(
+        self: &Arc<Self>,
+        settings: &UpstreamTls,
+        place: &str,
+    ) -> Result<Option<Renewal>, TlsError> {
         let files = Files::read(settings, place)?;
         let mark = self.hasher.hash_one(&files);
-        if mark != self.current.load().mark {
-            let config = Arc::new(build(settings, &files, place)?);
-            self.current.store(Arc::new(Loaded { config, mark }));
-            tracing::info!(%place, "upstream certificates replaced");
+        if mark == self.current.load().mark {
+            return Ok(None);
         }
-        Ok(())
+        let config = Arc::new(build(settings, &files, place)?);
+        Ok(Some(Renewal {
+            of: Arc::clone(self),
+            loaded: Arc::new(Loaded { config, mark }),
+            place: place.into(),
+        }))
+    }
+}
+
+/// Other files than those in use, found good by a plan that is not in use yet.
+pub(super) struct Renewal {
+    of: Arc<ClientTls>,
+    loaded: Arc<Loaded>,
+    place: Box<str>,
+}
+
+impl Renewal {
+    pub(super) fn take(&self) {
+        // several routes may have found the same
+        if self.of.current.swap(Arc::clone(&self.loaded)).mark != self.loaded.mark {
+            tracing::info!(place = %self.place, "upstream certificates replaced");
+        }
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::RouteLabels;
+use super::series::Series;
 
 /// In place of a route: our own URLs.
 pub(crate) const OURS: &str = "portcullis";
 /// In place of a route where none was found.
 pub(crate) const NOBODYS: &str = "none";
 
-pub(super) type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
+pub(super) type Durations = Series<RouteLabels, Histogram>;
 
 pub(super) fn whole() -> Histogram {
     Histogram::new([
@@ -40,8 +40,8 @@ impl Timing {
         let route = route.to_owned();
         let labels = RouteLabels { route };
         Self {
-            whole: whole.get_or_create(&labels).clone(),
-            own: own.get_or_create(&labels).clone(),
+            whole: whole.handle(&labels),
+            own: own.handle(&labels),
         }
     }
 
