@@ -76,13 +76,13 @@ impl Reloader {
         let mut running = self.0.running.lock().await;
         match self.replace(&running, &config).await {
             Ok(()) => {
-                tracing::info!(
-                    routes = config.routes.len(),
-                    authenticators = config.authenticators.len(),
-                    "configuration reloaded"
-                );
                 self.note(None);
                 *running = config;
+                tracing::info!(
+                    routes = running.routes.len(),
+                    authenticators = running.authenticators.len(),
+                    "configuration reloaded" // last: whoever reads it finds it true everywhere else
+                );
                 Ok(())
             }
             Err(error) => {
@@ -94,15 +94,15 @@ impl Reloader {
 
     /// Tells and counts that there was a configuration that is not taken: it could not be read, or [`reload`](Self::reload) refused it.
     pub fn refused(&self, cause: &dyn std::fmt::Display) {
-        tracing::error!(%cause, "configuration not reloaded; the one in use stays");
-        let cause = cause.to_string();
+        let text = cause.to_string();
         if let Some(audit) = &self.0.plans.load().shared.audit {
             // Several problems are several lines; a reason is one.
-            let words: Vec<_> = cause.split_whitespace().collect();
+            let words: Vec<_> = text.split_whitespace().collect();
             let refused = Some(words.join(" ").into());
             audit.record(None, Event::Reload { refused });
         }
-        self.note(Some(cause));
+        self.note(Some(text));
+        tracing::error!(%cause, "configuration not reloaded; the one in use stays");
     }
 
     /// Resolves when the operator asks for a reload. One listens at a time.
