@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testbed::World;
-use testbed::client::Stream;
+use testbed::client::{Connection, Stream};
 use testbed::recorder::EventStream;
 use tokio::time::{Instant, timeout};
 
@@ -107,4 +107,37 @@ async fn sec_55_a_stream_for_everybody_ends_when_another_route_takes_its_place()
     reloaded(&world, &config("", &[&open, inner]), 1).await;
     assert!(timeout(WITHIN, stream.finish()).await.unwrap().complete);
     upstream.closed().await;
+}
+
+#[tokio::test]
+async fn no_request_and_no_stream_is_lost_through_many_reloads() {
+    let world = World::start(program(), &needing("one")).await;
+    let (stream, upstream) = opened(&world).await;
+    let done = std::cell::Cell::new(false);
+    let busy = async {
+        let request = scoped(&world, "one").to_bytes();
+        let mut connection = Connection::open(world.gateway.address()).await;
+        let mut answered = 0;
+        while !done.get() {
+            connection.write(&request).await;
+            connection.answer().await.unwrap().is(200);
+            answered += 1;
+        }
+        answered
+    };
+    let reloads = async {
+        for count in 1..=20 {
+            world.gateway.signal("HUP").await;
+            world
+                .gateway
+                .wait_for_nth_log("configuration reloaded", count)
+                .await;
+        }
+        done.set(true);
+    };
+    let (answered, ()) = tokio::join!(busy, reloads);
+    assert!(answered > 20, "{answered}");
+    upstream.end().await;
+    assert!(stream.finish().await.complete);
+    assert_eq!(world.idp.fetches("/jwks"), 1);
 }
