@@ -73,7 +73,7 @@ async fn sec_78_s0_56_with_block_a_full_disk_lets_nothing_through_and_loses_noth
         call(&world).send().await.is(401);
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(20),
         "{:?}",
         begun.elapsed()
     );
@@ -123,7 +123,7 @@ async fn sec_78_s0_56_with_drop_everything_passes_and_the_gap_is_told() {
         sent += 1;
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(20),
         "nobody waits: {:?}",
         begun.elapsed()
     );

@@ -37,6 +37,23 @@ async fn s0_56_sec_78_reloads_are_on_record_taken_or_refused() {
 }
 
 #[tokio::test]
+async fn sec_78_sec_79_what_the_operator_has_done_is_on_record() {
+    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuv";
+    let (world, trail) = in_file("").await;
+    let with_token = usual("", "").replace("admin: { ", &format!("admin: {{ token: {TOKEN}, "));
+    world.rewrite(&format!("{}{with_token}", trail.section("")));
+    trail.wait_for(2).await;
+    let reload = world.gateway.admin().post("/reload");
+    reload.clone().bearer("another").send().await.is(401);
+    reload.bearer(TOKEN).send().await.is(200);
+    let lines = trail.wait_for(3).await;
+    assert_eq!(
+        (&lines[2]["event"], &lines[2]["decision"]),
+        (&"reload".into(), &"allowed".into())
+    );
+}
+
+#[tokio::test]
 async fn sec_78_without_a_record_no_configuration_is_taken() {
     let (world, trail) = in_file("").await;
     std::fs::rename(trail.path(), trail.at("audit.jsonl.1")).unwrap();

@@ -134,13 +134,15 @@ async fn sec_80_a_broken_file_keeps_the_list_in_use_and_is_told() {
     let file = DenyFile::new("- { client: app }");
     let world = world_with(&file).await;
     refused(&world, call(&world, "seven"), 401, "denied").await;
-    for (broken, told) in [
-        ("- { subject: ada }", "issuer"),
-        ("", "is empty"),
-        ("- [", "line 2"),
+    for (nth, broken, told) in [
+        (1, "- { subject: ada }", "issuer"),
+        (2, "", "is empty"),
+        (3, "- [", "line 2"),
     ] {
         file.replace(broken);
-        world.gateway.wait_for_log(told).await;
+        let not_taken = world.gateway.wait_for_nth_log("deny list not taken", nth);
+        let line = not_taken.await;
+        assert!(line.contains(told), "{told}: {line}");
         refused(&world, call(&world, "seven"), 401, "denied").await;
     }
     std::fs::remove_file(&file.path).unwrap();

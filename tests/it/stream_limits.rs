@@ -68,7 +68,7 @@ async fn sec_55_calls_that_answer_with_streams_count_and_are_not_cut_off() {
     let world = limited("", &[&route]).await;
     let token = world.token().sign();
     // two calls under way: neither is a stream yet, so both may pass
-    let slow = |reply: Reply| reply.after(Duration::from_millis(300));
+    let slow = |reply: Reply| reply.after(Duration::from_secs(2));
     world.server.answer_once(slow(Reply::events()));
     world.server.answer_once(slow(Reply::events()));
     let (one, other) = tokio::join!(

@@ -11,8 +11,8 @@ mod series;
 mod timing;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use identity::{Authenticators, Timestamp};
 use prometheus_client::metrics::counter::Counter;
@@ -63,6 +63,8 @@ pub(crate) struct Metrics {
     upstream_members: Family<MemberLabels, Gauge>,
     open_streams: Arc<AtomicI64>,
     open_streams_gauge: Gauge,
+    /// Held while a page is made: some families are emptied and filled anew for it, and another page must not see them in between.
+    page: Mutex<()>,
 }
 
 /// The handles of one route.
@@ -170,6 +172,7 @@ impl Metrics {
             upstream_members,
             open_streams: Arc::default(),
             open_streams_gauge,
+            page: Mutex::default(),
         }
     }
 
@@ -282,6 +285,7 @@ impl Metrics {
         tls: Option<&Tls>,
         sites: &[Arc<Site>],
     ) -> Result<String, std::fmt::Error> {
+        let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         self.open_streams_gauge
             .set(self.open_streams.load(Ordering::Relaxed));
         let handshakes = tls.map_or(0, |tls| tls.handshakes.taken());
