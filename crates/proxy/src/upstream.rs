@@ -12,6 +12,7 @@ mod tls;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -265,7 +266,10 @@ impl Upstream {
                     return Ok(answer.map(|body| Download::new(body, lease)));
                 }
                 Err(Failed::Unwritten(unwritten, error)) => {
-                    lease.settle(false);
+                    // that we have as many connections as we may is no fault of the server's
+                    if error.kind() != ErrorKind::ResourceBusy {
+                        lease.settle(false);
+                    }
                     if !causes.is_empty() {
                         causes.push_str("; ");
                     }

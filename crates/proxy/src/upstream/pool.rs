@@ -4,6 +4,7 @@
 //! was meant for had ended before. Then, and only then, the caller may try elsewhere.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout_at;
 
 use super::connect::Connector;
 use crate::body::Upload;
@@ -111,30 +113,35 @@ impl Pool {
         }
     }
 
-    /// A new connection; if there may be no more, one that comes back.
+    /// A new connection; if there may be no more, one that comes back. That none does is `ResourceBusy`: no fault of the server's.
     async fn open(&self) -> std::io::Result<Connection> {
-        let opening = async {
-            let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-                Ok(slot) => slot,
-                Err(_) => match self.wait().await {
-                    Ok(slot) => slot,
-                    Err(connection) => return Ok(connection),
-                },
-            };
-            let sender = self.connector.connect(slot).await?;
-            let count = self.opened.fetch_add(1, Ordering::Relaxed);
-            let longer = LIFETIME / 48 * u32::try_from(count % 16).unwrap_or(0);
-            Ok(Connection {
-                sender,
-                retires: Instant::now() + LIFETIME + longer,
-            })
+        let by = tokio::time::Instant::now() + self.deadline;
+        let late = |kind, what| {
+            let late = format!("{what} within {:?}", self.deadline);
+            std::io::Error::new(kind, late)
         };
-        tokio::time::timeout(self.deadline, opening)
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => match timeout_at(by, self.wait()).await {
+                Ok(Ok(slot)) => slot,
+                Ok(Err(connection)) => return Ok(connection),
+                Err(_) => {
+                    return Err(late(
+                        ErrorKind::ResourceBusy,
+                        "all are in use, none is free",
+                    ));
+                }
+            },
+        };
+        let sender = timeout_at(by, self.connector.connect(slot))
             .await
-            .unwrap_or_else(|_| {
-                let late = format!("no connection within {:?}", self.deadline);
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
-            })
+            .unwrap_or_else(|_| Err(late(ErrorKind::TimedOut, "no connection")))?;
+        let count = self.opened.fetch_add(1, Ordering::Relaxed);
+        let longer = LIFETIME / 48 * u32::try_from(count % 16).unwrap_or(0);
+        Ok(Connection {
+            sender,
+            retires: Instant::now() + LIFETIME + longer,
+        })
     }
 
     /// Waits for room for a connection, or for a connection.

@@ -250,7 +250,7 @@ async fn there_are_never_more_connections_than_said() {
     assert_eq!(server.counts(), (2, 2));
     let failed = exchange(&pool, Instant::now()).await;
     assert!(
-        matches!(failed, Err(Failed::Unwritten(_, error)) if error.kind() == std::io::ErrorKind::TimedOut)
+        matches!(failed, Err(Failed::Unwritten(_, error)) if error.kind() == ErrorKind::ResourceBusy)
     );
     // a request that waits takes one that comes back
     let waiting = tokio::spawn({
