@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use testbed::client::Connection;
 use testbed::{Gateway, World};
 
 use crate::setting::{call, program, usual};
@@ -251,4 +252,27 @@ async fn s0_56_without_its_first_line_the_gateway_does_not_start() {
         "{}",
         ended.stderr
     );
+}
+
+#[tokio::test]
+async fn sec_78_callers_who_are_slow_keep_nobody_from_a_record() {
+    let (world, trail) = in_file("queue: 16").await;
+    let host = world.gateway.address();
+    let token = world.token().sign();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n"
+    );
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut connection = Connection::open(host).await;
+        connection.write(head.as_bytes()).await;
+        slow.push(connection);
+    }
+    // all of them are before the server, which waits for bodies
+    call(&world).bearer(world.token()).send().await.is(200);
+    trail.wait_for(2).await;
+    drop(slow);
+    trail.wait_for(22).await;
+    call(&world).bearer(world.token()).send().await.is(200);
+    assert_eq!(requests(&trail.wait_for(23).await), 22);
 }

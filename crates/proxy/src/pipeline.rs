@@ -60,7 +60,7 @@ async fn walk(
     let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
-    record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what has its place (SEC-78)
+    record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
     let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
     Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }

@@ -1,8 +1,8 @@
 //! The audit trail: a record of every decision, written by a thread of its own (SEC-78).
 //!
-//! No record, no action: a request that needs a record gets its place in a bounded queue before it is forwarded, and its record is
-//! made when the head of the answer is there, so that a stream does not hold its place for hours. A place in the queue is a promise:
-//! what has one is written, or tried again until it is. What found none is counted, and the next line that can be written says so.
+//! No record, no action: a request that needs a record is promised one while there is a place in a bounded queue, before it is
+//! forwarded, and its record is made when the head of the answer is there, so that a stream is on record while it lasts. What has a
+//! promise or a place is written, or tried again until it is. What found none is counted, and the next line that can be written says so.
 
 mod entry;
 mod file;
@@ -149,17 +149,14 @@ impl Audit {
         }
     }
 
-    /// A place for the record of what is about to be done; without one it must not be done. `None` where it may be done all the same.
+    /// Room for the record of what is about to be done; without it it must not be done. `None` where it may be done all the same.
     pub(crate) async fn place(&self) -> Result<Option<Place>, Unaccountable> {
-        let place = self.try_place();
-        match self.on_full {
-            OnFull::Drop => Ok(place),
-            OnFull::Block if place.is_some() && self.health.is_working() => Ok(place),
-            OnFull::Block => {
-                drop(place); // whoever waits holds nothing that others need
-                self.wait().await.map(Some)
-            }
+        let mut place = self.try_place();
+        if self.on_full == OnFull::Block && !(place.is_some() && self.health.is_working()) {
+            drop(place); // whoever waits holds nothing that others need
+            place = Some(self.wait().await?);
         }
+        Ok(place.map(|place| self.queue.promise(place)))
     }
 
     /// A place for the record of a refusal, which stands without one. Nobody waits for a sink that does not work.

@@ -1,9 +1,12 @@
 //! Where records wait for the writer: a bounded number of places, handed out before the record is made.
 //!
 //! A place is given back when its record is written, so everything that waits, is being written or is tried again is within the bound.
+//! A request that is under way takes none with it: whoever is slow on purpose would soon have all of them. It has a promise, and its
+//! record finds room above the bound, which keeps others out until it is written. So the bound is the queue and what is under way.
 //! What finds no place is counted, by decision and reason: both are words of ours, so the list of counts is bounded too.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +20,8 @@ const BATCH: usize = 256;
 pub(super) struct Queue {
     places: Arc<Semaphore>,
     capacity: usize,
+    /// Records that requests under way will make.
+    promised: AtomicUsize,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -24,6 +29,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
+    /// Records, of those that wait or are being written, that were promised and found all places taken.
+    above: usize,
     gap: Option<Gap>,
     reopen: bool,
     /// Until then the writer has to be done.
@@ -35,7 +42,21 @@ struct State {
 }
 
 /// Room for one record.
-pub(crate) struct Place(OwnedSemaphorePermit);
+pub(crate) struct Place(Room);
+
+enum Room {
+    Taken(OwnedSemaphorePermit),
+    Promised(Promise),
+}
+
+/// Counted as long as it lives.
+struct Promise(Arc<Queue>);
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0.promised.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// Records that are missing.
 pub(super) struct Gap {
@@ -59,28 +80,51 @@ impl Queue {
         Self {
             places: Arc::new(Semaphore::new(capacity)),
             capacity,
+            promised: AtomicUsize::new(0),
             state: Mutex::default(),
             wake: Condvar::new(),
         }
     }
 
     pub(super) fn try_place(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok().map(Place)
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.ok().map(|permit| Place(Room::Taken(permit)))
     }
 
     /// Waits for a place as long as it takes; the caller has the deadline.
     pub(super) async fn place(&self) -> Option<Place> {
         let place = Arc::clone(&self.places).acquire_owned().await;
-        place.ok().map(Place)
+        place.ok().map(|permit| Place(Room::Taken(permit)))
+    }
+
+    /// Gives the place to others meanwhile. There is room for the record all the same.
+    pub(super) fn promise(self: &Arc<Self>, place: Place) -> Place {
+        self.promised.fetch_add(1, Ordering::AcqRel);
+        drop(place);
+        Place(Room::Promised(Promise(Arc::clone(self))))
     }
 
     /// Gives the record back once the end is there: nobody would write it any more.
-    pub(super) fn put(&self, Place(permit): Place, entry: Entry) -> Result<(), Entry> {
+    pub(super) fn put(&self, place: Place, entry: Entry) -> Result<(), Entry> {
         let mut state = self.state();
         if state.closed {
             return Err(entry);
         }
-        permit.forget(); // given back by `written`
+        // What is forgotten here is given back by `written`.
+        let Place(room) = place;
+        let _promise = match room {
+            Room::Taken(permit) => {
+                permit.forget();
+                None
+            }
+            Room::Promised(promise) => {
+                match self.places.try_acquire() {
+                    Ok(permit) => permit.forget(),
+                    Err(_) => state.above += 1,
+                }
+                Some(promise) // kept until the record is there
+            }
+        };
         state.waiting.push_back(entry);
         self.tell(state);
         Ok(())
@@ -157,7 +201,9 @@ impl Queue {
             };
             state.listening = false;
         }
-        let idle = state.waiting.is_empty() && self.places.available_permits() == self.capacity;
+        let idle = state.waiting.is_empty()
+            && self.promised.load(Ordering::Acquire) == 0
+            && self.places.available_permits() == self.capacity;
         if take {
             let count = state.waiting.len().min(BATCH);
             batch.extend(state.waiting.drain(..count));
@@ -172,7 +218,11 @@ impl Queue {
 
     /// Gives back the places of records that are written.
     pub(super) fn written(&self, records: usize) {
-        self.places.add_permits(records);
+        let mut state = self.state();
+        let above = state.above.min(records);
+        state.above -= above;
+        drop(state);
+        self.places.add_permits(records - above);
     }
 
     fn tell(&self, state: MutexGuard<'_, State>) {

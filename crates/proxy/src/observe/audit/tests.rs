@@ -9,6 +9,7 @@ use super::*;
 
 mod lines;
 mod places;
+mod promises;
 
 /// A sink in our hands. Clones are the same one.
 #[derive(Clone, Default)]
