@@ -11,6 +11,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -23,6 +24,7 @@ use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -34,6 +36,9 @@ pub(crate) use set::Set;
 
 /// No certificate or key file is larger than this; a larger file is the wrong file.
 const FILE_BYTES: u64 = 1 << 20;
+/// How long a handshake keeps its place while it waits for its peer. What costs is done as soon as the peer has said hello; who is slow
+/// goes on without a place, or one address could hold all of them by sending a byte on each connection.
+const TURN: Duration = Duration::from_millis(250);
 /// Of a client's subject, this much is kept.
 const SUBJECT_CHARACTERS: usize = 256;
 /// What is spoken on top, in the order of preference.
@@ -157,7 +162,7 @@ impl Tls {
         tcp: TcpStream,
     ) -> io::Result<(Box<TlsStream<TcpStream>>, Session)> {
         tcp.peek(&mut [0]).await?; // who says nothing takes nobody's place
-        let _place = self
+        let place = self
             .handshakes
             .semaphore()
             .acquire_owned()
@@ -165,7 +170,13 @@ impl Tls {
             .map_err(io::Error::other)?;
         let loaded = self.current.load_full();
         let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
-        let stream = Box::new(Box::pin(acceptor.accept(tcp)).await?);
+        let mut handshake = Box::pin(acceptor.accept(tcp));
+        let finished = timeout(TURN, &mut handshake).await;
+        drop(place);
+        let stream = Box::new(match finished {
+            Ok(finished) => finished?,
+            Err(_) => handshake.await?,
+        });
         let (_, connection) = stream.get_ref();
         let served = connection
             .server_name()
