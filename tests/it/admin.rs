@@ -262,3 +262,16 @@ async fn s3_38_the_gateways_own_time_is_told_apart_from_the_upstreams() {
     assert!(sum("request_duration") >= 2.0);
     assert!(sum("gateway_duration") < 1.0);
 }
+
+#[tokio::test]
+async fn head_counts_as_what_it_was_and_not_as_a_client_that_left() {
+    let world = world("", &[MCP, WEB]).await;
+    for path in ["/oauth/x", "/health", "/mcp"] {
+        let answer = world.client().request("HEAD", path).send().await;
+        assert!(answer.body.is_empty());
+    }
+    let series = series(&world).await;
+    assert_requests(&series, "portcullis", "refused", "not_found", 1.0);
+    assert_requests(&series, "portcullis", "answered", "", 1.0);
+    assert_requests(&series, "/mcp", "refused", "method_not_allowed", 1.0);
+}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -230,7 +230,8 @@ impl<'p> Record<'p> {
         }
         closing.record();
         let (head, body) = answer.into_parts();
-        if body.is_end_stream() {
+        // What answers a HEAD is never sent, and nobody asks for it either.
+        if body.is_end_stream() || closing.method == Method::HEAD {
             closing.finish();
         }
         Response::from_parts(head, Recorded { body, closing })
