@@ -108,6 +108,7 @@ impl Upstreams {
             response_head: timeouts.response_head,
             // Otherwise a caller who takes his time with a body would put the blame for it on servers.
             blames_late: timeouts.response_head > timeouts.request_body,
+            mark: self.hasher.hash_one(&*route.name),
             targets: targets.into(),
             renewals,
             all: Arc::clone(self),
@@ -211,6 +212,8 @@ pub(crate) struct Upstream {
     pub(crate) host: HeaderValue,
     pub(crate) response_head: Duration,
     blames_late: bool,
+    /// What stands for the route in the table of sessions: its name, which outlives a reload.
+    mark: u64,
     /// Host and port of the first server, if it has any.
     address: Option<(Box<str>, u16)>,
     /// Never empty.
@@ -307,10 +310,10 @@ impl Upstream {
         now: Instant,
     ) -> Option<(usize, &Chosen)> {
         let of_session = || {
-            let mark = self
-                .all
-                .sessions
-                .find(session?.id.as_bytes(), self.all.time(now))?;
+            let mark =
+                self.all
+                    .sessions
+                    .find(self.mark, session?.id.as_bytes(), self.all.time(now))?;
             let is_it = |target: &Chosen| target.member.mark == mark;
             let index = self.targets.iter().position(is_it)?;
             (!tried.has(index)).then_some(index)
@@ -345,17 +348,18 @@ impl Upstream {
         }
         let sessions = &self.all.sessions;
         if let Some(id) = answer.headers().get(MCP_SESSION_ID) {
-            sessions.learn(id.as_bytes(), member.mark, self.all.time(now));
+            sessions.learn(self.mark, id.as_bytes(), member.mark, self.all.time(now));
         }
         let Some(session) = session else { return };
         let is_over = match answer.status() {
             StatusCode::NOT_FOUND => {
-                sessions.find(session.id.as_bytes(), self.all.time(now)) == Some(member.mark)
+                sessions.find(self.mark, session.id.as_bytes(), self.all.time(now))
+                    == Some(member.mark)
             }
             status => session.is_ended && status.is_success(),
         };
         if is_over {
-            sessions.forget(session.id.as_bytes());
+            sessions.forget(self.mark, session.id.as_bytes());
         }
     }
 
