@@ -92,7 +92,18 @@ impl Origin {
 
     /// Reads and checks everything; says nothing.
     pub(crate) fn read(&self) -> Reading {
-        let environment = Environment::default();
+        self.look(Environment::default())
+    }
+
+    /// The same while the gateway serves. A pipe says what it has to say once, and then has everybody wait for ever.
+    pub(crate) fn read_again(&self) -> Reading {
+        self.look(Environment {
+            without_pipes: true,
+            ..Environment::default()
+        })
+    }
+
+    fn look(&self, environment: Environment) -> Reading {
         let mut warnings = Vec::new();
         let (outcome, environment) = self.load(environment, &mut warnings);
         let traces = config::traces(&environment);
@@ -166,6 +177,7 @@ impl Reading {
 #[derive(Default)]
 pub(crate) struct Environment {
     file: HashMap<String, String>,
+    without_pipes: bool,
     /// A mark of each file's contents, or of why it could not be read.
     seen: RefCell<BTreeMap<PathBuf, u64>>,
 }
@@ -199,7 +211,11 @@ impl Environment {
     }
 
     fn note(&self, path: &Path, limit: u64) -> io::Result<String> {
-        let read = read(path, limit);
+        let read = if self.without_pipes && is_pipe(path) {
+            Err(io::Error::other("it is a pipe, and was read at the start"))
+        } else {
+            read(path, limit)
+        };
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let mark = match &read {
             Ok(text) => hasher.hash_one(text),
@@ -260,6 +276,17 @@ fn read(path: &Path, limit: u64) -> io::Result<String> {
 }
 
 #[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
+}
+
+#[cfg(unix)]
 fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
@@ -268,4 +295,28 @@ fn is_world_readable(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_world_readable(_: &Path) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for_a_second_time() {
+        let home = tempfile::tempdir().unwrap();
+        let pipe = home.path().join("gateway.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let (done, finished) = std::sync::mpsc::channel();
+        let origin = Origin::file(Some(pipe), None);
+        std::thread::spawn(move || {
+            let outcome = origin.read_again().outcome.map(|_| ());
+            done.send(outcome.unwrap_err().to_string())
+        });
+        let told = finished.recv_timeout(std::time::Duration::from_secs(10));
+        assert!(
+            told.unwrap()
+                .ends_with("it is a pipe, and was read at the start")
+        );
+    }
 }

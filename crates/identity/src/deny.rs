@@ -142,6 +142,9 @@ impl Index {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("no plain file")); // whoever opens a pipe may wait for ever
+    }
     // one byte more than is taken, so that a larger file is not cut into a good one
     let mut file = File::open(path)?.take(FILE_BYTES + 1);
     file.read_to_string(&mut text)?;

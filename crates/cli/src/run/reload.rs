@@ -77,7 +77,7 @@ impl Reload {
     async fn read(&mut self) -> Option<(Reading, BTreeSet<PathBuf>)> {
         let origin = Arc::clone(&self.origin);
         let read = move || {
-            let reading = origin.read();
+            let reading = origin.read_again();
             let folders = folders(reading.files.iter().map(AsRef::as_ref));
             (reading, folders)
         };
