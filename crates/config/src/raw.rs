@@ -84,7 +84,7 @@ pub(crate) struct Audit {
     pub(crate) level: Option<Text<AuditLevel>>,
     /// What happens while records cannot be kept. block (default): requests that need one are answered 503. drop: they pass, and the records that are missing are counted.
     pub(crate) on_full: Option<Text<OnFull>>,
-    /// How many records may wait to be written, with those of requests whose answer has not begun. Default 4096.
+    /// How many records may wait to be written. Requests under way may bring theirs beyond it. Default 4096.
     pub(crate) queue: Option<Text<Count>>,
 }
 
