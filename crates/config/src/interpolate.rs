@@ -165,7 +165,13 @@ pub(crate) fn read(path: &str, sources: &dyn Sources) -> Result<String, Flaw> {
             ErrorKind::IsADirectory => "is a directory".to_owned(),
             other => format!("cannot be read: {other}"),
         };
-        Flaw::new(format!("the file {path:?} {why}"))
+        let flaw = Flaw::new(format!("the file {path:?} {why}"));
+        if Path::new(path).is_relative() {
+            return flaw.hint(
+                "the path is relative: it begins in the folder that the program was started in",
+            );
+        }
+        flaw
     })
 }
 

@@ -8,6 +8,7 @@ use crate::place::{Place, Step};
 use crate::problem::{Flaw, Problem};
 use crate::scalar::Scalar;
 use crate::scalar::unit::{Count, Size, show_duration, show_size};
+use crate::schema;
 use crate::suggest;
 use crate::written::{Block, List, OneOrMany, Table, Text, Written};
 
@@ -316,9 +317,11 @@ impl Notes {
         };
         let flaw = Flaw::new(format!("is {found} where {expected} belongs"));
         let flaw = match (expected, written) {
-            ("a list", Written::Mapping)
-            | ("a mapping", _)
-            | (_, Written::List | Written::Mapping) => flaw,
+            ("a mapping", _) => match schema::keys_at(place).join(", ") {
+                keys if keys.is_empty() => flaw,
+                keys => flaw.hint(format!("its keys are: {keys}")),
+            },
+            ("a list", Written::Mapping) | (_, Written::List | Written::Mapping) => flaw,
             ("a list", _) => flaw.hint("put it in brackets: [ … ]"),
             _ => flaw.hint("put it in quotes if text is meant"),
         };

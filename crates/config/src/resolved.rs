@@ -244,7 +244,7 @@ fn streams(streams: &Streams) -> Value {
     block([
         ("end_at_expiry", Value::Bool(streams.end_at_expiry)),
         ("max_age", duration(streams.max_age)),
-        ("per_caller", shown(streams.per_caller)),
+        ("per_caller", Value::from(streams.per_caller)),
     ])
 }
 

@@ -82,13 +82,16 @@ fn hsts(hsts: &Hsts) -> Value {
 
 fn limits(limits: &Limits) -> Value {
     block([
-        ("connections", shown(limits.connections)),
-        ("handshakes", shown(limits.handshakes)),
+        ("connections", Value::from(limits.connections)),
+        ("handshakes", Value::from(limits.handshakes)),
         (
             "connections_per_address",
-            shown(limits.connections_per_address),
+            Value::from(limits.connections_per_address),
         ),
-        ("streams_per_address", shown(limits.streams_per_address)),
+        (
+            "streams_per_address",
+            Value::from(limits.streams_per_address),
+        ),
         (
             "failures_per_address",
             text(&show_budget(limits.failures_per_address)),
@@ -100,7 +103,7 @@ fn limits(limits: &Limits) -> Value {
         ("body_bytes", size(limits.body_bytes)),
         (
             "streams_per_connection",
-            shown(limits.streams_per_connection),
+            Value::from(limits.streams_per_connection),
         ),
     ])
 }
