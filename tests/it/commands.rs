@@ -13,7 +13,7 @@ fn command(words: &[&str]) -> Launch {
     words.iter().fold(launch, Launch::arg)
 }
 
-async fn with_file(words: &[&str], yaml: &str) -> Finished {
+pub(crate) async fn with_file(words: &[&str], yaml: &str) -> Finished {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
     std::fs::write(&file, yaml).unwrap();
@@ -140,7 +140,13 @@ async fn health_asks_readyz() {
     gateway.wait_for_log("draining").await;
     let draining = with_file(&["health"], &yaml).await;
     assert_eq!(draining.code, Some(1));
-    assert!(draining.stderr.contains("503"), "{}", draining.stderr);
+    assert!(
+        draining
+            .stderr
+            .ends_with("answered 503: not ready: it is stopping\n"),
+        "{}",
+        draining.stderr
+    );
 }
 
 #[tokio::test]

@@ -194,6 +194,9 @@ async fn whoever_must_begin_with_a_header_and_does_not_is_let_go() {
         .gateway
         .wait_for_log("the PROXY protocol header is too long")
         .await;
+    let metrics = world.gateway.admin().get("/metrics").send().await.text();
+    let counted = "portcullis_connections_refused_total{reason=\"proxy_protocol\"}";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::admin::series;
+use crate::commands::with_file;
 use crate::https::{
     Authority, EXPIRED, GOOD, How, TLS12, TLS13, call, connect, send, shown, world,
 };
@@ -75,6 +76,13 @@ async fn s0_51_plain_http_gets_no_answer_and_loopback_names_are_https() {
     let request = call(&world, "localhost").to_bytes();
     plain.write(&request).await;
     assert_eq!(plain.status().await, None, "no HTTP comes back");
+    world
+        .gateway
+        .wait_for_log("this is no TLS: plain HTTP")
+        .await;
+    let metrics = world.gateway.admin().get("/metrics").send().await.text();
+    let counted = "portcullis_connections_refused_total{reason=\"tls\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
     let stream = authority.open(&world, "localhost");
     let port = world.gateway.address().port();
     let request = world.client().post("/mcp").body("{}");
@@ -286,7 +294,7 @@ async fn client_certificates_are_asked_for_and_judged() {
     }
 }
 
-/// Starts with these files and expects it to say what is wrong with them.
+/// Starts with these files, and checks them, and expects to be told what is wrong with them.
 async fn fails(authority: &Authority, told: &str) {
     let yaml = config(&authority.keys("main", ""), &[MCP])
         .replace("{idp}", "https://login.example.com")
@@ -294,6 +302,9 @@ async fn fails(authority: &Authority, told: &str) {
     let (code, stderr) = Gateway::fails(program(), &yaml).await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains(told), "{told}: {stderr}");
+    let checked = with_file(&["check"], &yaml).await;
+    assert_eq!(checked.code, Some(2), "{}", checked.stdout);
+    assert!(checked.stderr.contains(told), "{told}: {}", checked.stderr);
 }
 
 #[tokio::test]

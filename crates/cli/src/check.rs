@@ -2,12 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{End, report, sources};
+use crate::{End, report, run, sources};
 
 /// Says everything that is wrong; with `resolved`, what the file means.
 pub(crate) fn check(option: Option<PathBuf>, env_file: Option<&Path>, resolved: bool) -> End {
     let name = sources::config_path(option.clone()).display().to_string();
-    match sources::load(option, env_file) {
+    let loaded = sources::load(option, env_file).and_then(|config| {
+        match proxy::try_certificates(&config, run::clock()) {
+            Ok(()) => Ok(config),
+            Err(error) => Err(run::refuse(&error.into())),
+        }
+    });
+    match loaded {
         Ok(config) if resolved => report::output(&config::resolved(&config)),
         Ok(config) => report::output(&format!(
             "{name} is good: {} route(s), {} authenticator(s)\n",

@@ -12,6 +12,8 @@ use crate::sources::Environment;
 use crate::{End, report, sources};
 
 const DEADLINE: Duration = Duration::from_secs(3);
+/// Of head and body together.
+const LONGEST_ANSWER: u64 = 4096;
 
 pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
     let address = if option.is_none() && !sources::config_path(None).exists() {
@@ -26,9 +28,9 @@ pub(crate) fn health(option: Option<PathBuf>, env_file: Option<&Path>) -> End {
         }
     };
     match ask(&address) {
-        Ok(200) => End::Good,
-        Ok(status) => report::failure(&io::Error::other(format!(
-            "not ready: {address} answered {status}"
+        Ok((200, _)) => End::Good,
+        Ok((status, said)) => report::failure(&io::Error::other(format!(
+            "not ready: {address} answered {status}: {said}"
         ))),
         Err(error) => report::failure(&io::Error::other(format!("not ready: {address}: {error}"))),
     }
@@ -55,7 +57,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn ask(listener: &AdminListen) -> io::Result<u16> {
+/// The status, and what is said with it.
+fn ask(listener: &AdminListen) -> io::Result<(u16, String)> {
     match listener {
         AdminListen::Tcp(address) => {
             let address = reachable(*address);
@@ -73,15 +76,18 @@ fn ask(listener: &AdminListen) -> io::Result<u16> {
     }
 }
 
-fn exchange(mut stream: impl Read + Write, host: &str) -> io::Result<u16> {
+fn exchange(mut stream: impl Read + Write, host: &str) -> io::Result<(u16, String)> {
     stream.write_all(
         format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    let status = std::str::from_utf8(&head)
-        .ok()
-        .and_then(|head| head.strip_prefix("HTTP/1.1 "))
+    let mut answer = String::new();
+    stream.take(LONGEST_ANSWER).read_to_string(&mut answer)?;
+    let status = answer
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3))
         .and_then(|status| status.parse().ok());
-    status.ok_or_else(|| io::Error::other("the answer is not HTTP"))
+    let status = status.ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
+    let said = answer.lines().next_back().unwrap_or_default();
+    let said = said.chars().filter(|one| !one.is_control()).collect();
+    Ok((status, said))
 }

@@ -87,6 +87,20 @@ impl PlanError {
     }
 }
 
+/// Whether the certificates and keys that a configuration names can be used at this moment. Nobody is asked and nothing is opened but them.
+///
+/// # Errors
+/// The first of them that cannot.
+pub fn try_certificates(config: &Config, clock: Clock) -> Result<(), TlsError> {
+    if let Some(settings) = &config.server.tls {
+        Tls::load(settings, config.server.limits.handshakes, clock)?;
+    }
+    for (index, route) in config.routes.iter().enumerate() {
+        upstream::try_files(&route.upstream, &format!("routes[{index}].upstream"))?;
+    }
+    Ok(())
+}
+
 /// A gateway that listens but does not serve yet.
 pub struct Gateway {
     plans: Arc<PlanCell>,

@@ -53,10 +53,20 @@ impl Plan {
 
     /// Whether the gateway can do its work: keys are there, what has to be recorded can be, and it is not going away.
     pub(crate) fn is_ready(&self) -> bool {
-        let audit = self.shared.audit.as_ref();
-        self.shared.drain.is_serving()
-            && self.authenticators.is_ready()
-            && audit.is_none_or(Audit::is_ready)
+        self.hindrance().is_none()
+    }
+
+    /// Why it cannot, in words for a probe that anybody on the machine may read.
+    pub(crate) fn hindrance(&self) -> Option<&'static str> {
+        if !self.shared.drain.is_serving() {
+            Some("it is stopping")
+        } else if !self.authenticators.is_ready() {
+            Some("the keys of an authenticator are missing")
+        } else if !self.shared.audit.as_ref().is_none_or(Audit::is_ready) {
+            Some("the audit trail takes no records")
+        } else {
+            None
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod admin;
 mod connection;
 mod deadline;
+mod early;
 mod proxy_protocol;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
@@ -90,6 +91,13 @@ impl Terms {
 
     fn is_announcer(&self, address: SocketAddr) -> bool {
         is_trusted(&self.announcers, address.ip())
+    }
+
+    /// Counts a connection that brought no request.
+    fn refused(&self, reason: &'static str) {
+        if let Some(doors) = &self.doors {
+            doors.refused(reason);
+        }
     }
 
     /// The place of a connection among those of its address, where they are counted. An announcer's are everybody's: each is counted

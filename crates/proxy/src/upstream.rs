@@ -35,7 +35,7 @@ use tls::{ClientTls, Renewal};
 
 pub(crate) use balance::Standing;
 pub(crate) use member::Download;
-pub(crate) use tls::with_roots;
+pub(crate) use tls::{try_files, with_roots};
 
 /// Everything that is known of servers, for as long as the process lives.
 pub(crate) struct Upstreams {
@@ -389,7 +389,11 @@ impl Upstream {
     pub(crate) fn shown(&self) -> String {
         let names = self.targets.iter().map(|target| &*target.member.name);
         let path = self.path.as_deref().unwrap_or_default();
-        let whole: Vec<_> = names.map(|name| format!("{name}{path}")).collect();
-        whole.join(" ")
+        let whole = names.map(|name| {
+            let is_socket = name.starts_with("unix:") && !path.is_empty();
+            let colon = if is_socket { ":" } else { "" };
+            format!("{name}{colon}{path}")
+        });
+        whole.collect::<Vec<_>>().join(" ")
     }
 }

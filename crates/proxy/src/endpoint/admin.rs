@@ -84,8 +84,13 @@ pub(crate) async fn answer(plan: &Plan, door: Door, request: &Request<Incoming>)
     }
     match page {
         Page::Alive => text(StatusCode::OK, "ok\n".into()),
-        Page::Ready if plan.is_ready() => text(StatusCode::OK, "ready\n".into()),
-        Page::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+        Page::Ready => match plan.hindrance() {
+            None => text(StatusCode::OK, "ready\n".into()),
+            Some(why) => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not ready: {why}\n"),
+            ),
+        },
         Page::Metrics => metrics(plan),
         Page::Status => {
             tracing::info!(path = "/status", ?door, "admin request");

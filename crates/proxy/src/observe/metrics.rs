@@ -132,7 +132,7 @@ impl Metrics {
         let connections_refused = counted(
             registry,
             "connections_refused",
-            "Connections that were closed as soon as they came",
+            "Connections that were closed before a request came",
         );
         let reloads = counted(
             registry,

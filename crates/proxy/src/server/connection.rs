@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::server::deadline::{Activity, Exchange, Watch};
+use crate::server::early;
 use crate::server::proxy_protocol::{self, Source};
 use crate::server::shutdown::Drain;
 use crate::server::socket::{Protocol, Socket};
@@ -70,7 +71,7 @@ pub(super) async fn serve<H, F, B>(
     let (socket, protocol, session) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => {
-            tracing::debug!(client = %peer.address, cause = %error, "connection ended before a request");
+            early::tell(&error, peer.address, &terms);
             return;
         }
         Err(_) => {

@@ -45,8 +45,8 @@ enum Found {
 
 /// Why the first bytes are no header.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Flaw {
-    #[error("no PROXY protocol header")]
+pub(super) enum Flaw {
+    #[error("no PROXY protocol header, which server.proxy_protocol asks of this peer")]
     Absent,
     #[error("the PROXY protocol header is too long")]
     TooLong,

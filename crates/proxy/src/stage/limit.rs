@@ -202,6 +202,11 @@ impl Doors {
         }
     }
 
+    /// Counts a connection that is refused for another reason.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.shared.metrics.connection_refused(reason);
+    }
+
     /// A place for one more. Proxies need none: theirs are everybody's.
     pub(crate) fn admit(&self, address: SocketAddr) -> Result<Option<Place>, TooMany> {
         if is_trusted(&self.proxies, address.ip()) {

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use config::UpstreamTls;
+use config::{Member, Scheme, UpstreamTls};
 use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use rustls::{ClientConfig, ConfigBuilder, Error, InconsistentKeys, RootCertStore};
@@ -28,6 +28,18 @@ struct Files {
     ca: Option<Vec<u8>>,
     /// Certificate and key.
     own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Whether the files of a route's upstream can be used.
+pub(crate) fn try_files(upstream: &config::Upstream, place: &str) -> Result<(), TlsError> {
+    let is_https = |member: &Member| match member {
+        Member::Unix(_) => false,
+        Member::Http(origin) => origin.scheme() == Scheme::Https,
+    };
+    if upstream.members.iter().any(is_https) {
+        ClientTls::load(&upstream.tls, place)?;
+    }
+    Ok(())
 }
 
 impl ClientTls {
