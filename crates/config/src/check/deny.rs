@@ -45,7 +45,7 @@ pub(super) fn check(
         Ok(listed) => listed,
         Err(problems) => {
             for problem in &problems {
-                let flaw = Flaw::new(format!("{} in it {}", problem.path, problem.reason));
+                let flaw = Flaw::new(format!("is wrong: {} {}", problem.path, problem.reason));
                 let flaw = match &problem.hint {
                     Some(hint) => flaw.hint(hint.clone()),
                     None => flaw,

@@ -105,5 +105,5 @@ fn sec_80_a_file_has_to_be_there_and_right() {
     let said = with_file(None).unwrap_err();
     assert!(said.contains("deny.file"), "{said}");
     let said = with_file(Some("- subject: s")).unwrap_err();
-    assert!(said.contains("[0].issuer in it is missing"), "{said}");
+    assert!(said.contains("is wrong: [0].issuer is missing"), "{said}");
 }
