@@ -101,8 +101,8 @@ async fn what_the_limits_allow_fits_into_the_memory() {
         let resolved = resolved(Path::new(&path), &[]).await;
         let cache = resolved["credential_cache"].as_str().unwrap();
         let cache: u64 = cache.strip_suffix("MiB").unwrap().parse().unwrap();
-        let connections = resolved["server"]["limits"]["connections"].as_str();
-        let connections: u64 = connections.unwrap().parse().unwrap();
+        let connections = &resolved["server"]["limits"]["connections"];
+        let connections = connections.as_u64().unwrap();
         let needed = 9 + cache + connections * 41 / 1024;
         let (_, gateway) = gateway(form);
         let limit = gateway["resources"]["limits"]["memory"].as_str().unwrap();
