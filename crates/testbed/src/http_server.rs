@@ -88,6 +88,16 @@ pub(crate) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
+/// In the place of an answer: the connection is closed.
+#[derive(Clone)]
+struct BrokenOff;
+
+pub(crate) fn broken_off() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(BrokenOff);
+    response
+}
+
 /// A running server; dropping it ends it and all its connections.
 pub(crate) struct HttpServer {
     task: JoinHandle<()>,
@@ -145,14 +155,18 @@ async fn connection(
         async move {
             let (head, body) = request.into_parts();
             let body = Limited::new(body, BODY_LIMIT).collect();
-            Ok::<_, Infallible>(match tokio::time::timeout(BODY_DEADLINE, body).await {
+            let answer = match tokio::time::timeout(BODY_DEADLINE, body).await {
                 Ok(Ok(body)) => {
                     handler
                         .answer(Request::from_parts(head, body.to_bytes()))
                         .await
                 }
                 Ok(Err(_)) | Err(_) => plain(400, "the body is too large, too slow or broken"),
-            })
+            };
+            match answer.extensions().get::<BrokenOff>() {
+                Some(BrokenOff) => Err(io::Error::other("broken off")),
+                None => Ok(answer),
+            }
         }
     });
     let serving = http1::Builder::new()

@@ -5,6 +5,7 @@
 //! Tests script the rest: keys that rotate, answers that are late, wrong or missing.
 
 mod grants;
+mod introspect;
 mod keys;
 mod registration;
 mod serve;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+pub use self::introspect::Introspected;
 pub use self::keys::Algorithm;
 use self::keys::KeySet;
 pub(crate) use self::keys::random_id;
@@ -63,6 +65,11 @@ struct State {
     omitted_members: BTreeSet<String>,
     answers: BTreeMap<String, Answer>,
     delay: Duration,
+    /// By path, in the place of the one for all.
+    delays: BTreeMap<String, Duration>,
+    /// Paths that are answered by closing the connection.
+    broken: BTreeSet<String>,
+    introspection: introspect::Memory,
     fetches: BTreeMap<String, usize>,
     grants: grants::Memory,
 }
@@ -110,6 +117,9 @@ impl Builder {
             omitted_members: BTreeSet::new(),
             answers: BTreeMap::new(),
             delay: Duration::ZERO,
+            delays: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            introspection: introspect::Memory::default(),
             fetches: BTreeMap::new(),
             grants: grants::Memory::default(),
         };
@@ -243,6 +253,21 @@ impl Idp {
     /// Every answer comes this much later.
     pub fn slow_down(&self, delay: Duration) {
         self.shared.state().delay = delay;
+    }
+
+    /// Answers of this path (without the path of the issuer) come this much later; zero is at once.
+    pub fn slow_down_at(&self, path: &str, delay: Duration) {
+        self.shared.state().delays.insert(path.to_owned(), delay);
+    }
+
+    /// Requests for this path (without the path of the issuer) are read, and then the connection is closed.
+    pub fn break_off_at(&self, path: &str, broken: bool) {
+        let mut state = self.shared.state();
+        if broken {
+            state.broken.insert(path.to_owned());
+        } else {
+            state.broken.remove(path);
+        }
     }
 
     /// How often this path (without the path of the issuer) was asked for and the request arrived.

@@ -57,14 +57,14 @@ pub(super) struct Refused(
 );
 
 /// Parameters of a query or form; one that comes twice counts as missing, as does an empty one.
-struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn parse(text: &[u8]) -> Self {
+    pub(super) fn parse(text: &[u8]) -> Self {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 
-    fn one(&self, name: &str) -> Option<&str> {
+    pub(super) fn one(&self, name: &str) -> Option<&str> {
         let mut found = self
             .0
             .iter()
@@ -174,26 +174,39 @@ impl Shared {
         }
     }
 
-    /// What may be granted, and whether a user stands behind it.
-    fn grant(
+    /// The client that asks: one with a secret has shown it, by either of the two ways.
+    pub(super) fn client(
         &self,
         asked: &Parameters,
         authorization: Option<&HeaderValue>,
-    ) -> Result<(Grant, bool), Refused> {
+    ) -> Result<(String, Client), Refused> {
         let basic = authorization.and_then(basic_credentials);
         let (id, secret) = match &basic {
             Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
             None => (asked.one("client_id"), asked.one("client_secret")),
         };
         let id = id.ok_or(Refused(401, "invalid_client", "client_id is missing"))?;
-        let mut state = self.state();
-        let memory = &mut state.grants;
-        let client = memory
-            .client(id)
-            .ok_or(Refused(401, "invalid_client", "no such client"))?;
+        let client = self.state().grants.client(id).ok_or(Refused(
+            401,
+            "invalid_client",
+            "no such client",
+        ))?;
         if client.secret.is_some() && client.secret.as_deref() != secret {
             return Err(Refused(401, "invalid_client", "the secret is wrong"));
         }
+        Ok((id.to_owned(), client))
+    }
+
+    /// What may be granted, and whether a user stands behind it.
+    fn grant(
+        &self,
+        asked: &Parameters,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(Grant, bool), Refused> {
+        let (id, client) = self.client(asked, authorization)?;
+        let id = id.as_str();
+        let mut state = self.state();
+        let memory = &mut state.grants;
         let mut granted = match asked.one("grant_type") {
             Some("authorization_code") => {
                 let code = asked.one("code").and_then(|code| memory.codes.remove(code));

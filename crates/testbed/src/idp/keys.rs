@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair, UnparsedPublicKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -96,6 +98,33 @@ impl KeySet {
                 .to_vec(),
             Algorithm::EdDsa => self.ed.sign(message).as_ref().to_vec(),
         }
+    }
+
+    /// Whether the key of this name signed the message.
+    pub(super) fn verifies(&self, kid: &str, message: &[u8], signature: &[u8]) -> bool {
+        let Some(algorithm) = Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| self.kid(*algorithm) == kid)
+        else {
+            return false;
+        };
+        let rsa = self.rsa.public_key().as_ref();
+        let judged = match algorithm {
+            Algorithm::Rs256 => UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, rsa)
+                .verify(message, signature),
+            Algorithm::Ps256 => UnparsedPublicKey::new(&signature::RSA_PSS_2048_8192_SHA256, rsa)
+                .verify(message, signature),
+            Algorithm::Es256 => UnparsedPublicKey::new(
+                &signature::ECDSA_P256_SHA256_FIXED,
+                self.ec.public_key().as_ref(),
+            )
+            .verify(message, signature),
+            Algorithm::EdDsa => {
+                UnparsedPublicKey::new(&signature::ED25519, self.ed.public_key().as_ref())
+                    .verify(message, signature)
+            }
+        };
+        judged.is_ok()
     }
 
     /// The public half, as in a key set.

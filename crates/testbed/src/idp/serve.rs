@@ -9,7 +9,7 @@ use oauth::well_known;
 use serde_json::{Value, json};
 
 use super::keys::Algorithm;
-use super::{Answer, DEFAULT_SCOPE, REMEMBERED, Shared};
+use super::{Answer, DEFAULT_SCOPE, REMEMBERED, Shared, introspect};
 use crate::http_server::{self, Body, Handler};
 
 impl Handler for Shared {
@@ -19,15 +19,23 @@ impl Handler for Shared {
             .strip_prefix(self.path.as_str())
             .unwrap_or(asked)
             .to_owned();
-        let (delay, laid_down) = {
+        let (delay, broken, laid_down) = {
             let mut state = self.state();
             if state.fetches.len() < REMEMBERED || state.fetches.contains_key(&path) {
                 *state.fetches.entry(path.clone()).or_default() += 1;
             }
-            (state.delay, state.answers.get(&path).cloned())
+            if path == introspect::PATH {
+                state.introspection.note(&request);
+            }
+            let delay = state.delays.get(&path).copied().unwrap_or(state.delay);
+            let broken = state.broken.contains(&path);
+            (delay, broken, state.answers.get(&path).cloned())
         };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
+        }
+        if broken {
+            return http_server::broken_off();
         }
         let mut response = match laid_down {
             Some(answer) => laid(answer),
@@ -58,7 +66,13 @@ impl Shared {
                 self.token(request.headers().get(header::AUTHORIZATION), request.body())
             }
             "/register" if post => self.register(request.body()),
-            "/jwks" | "/authorize" | "/token" | "/register" => {
+            introspect::PATH if post => {
+                self.introspect(request.headers().get(header::AUTHORIZATION), request.body())
+            }
+            "/revoke" if post => {
+                self.revoke(request.headers().get(header::AUTHORIZATION), request.body())
+            }
+            "/jwks" | "/authorize" | "/token" | "/register" | introspect::PATH | "/revoke" => {
                 http_server::json(405, &json!({"error": "invalid_request"}))
             }
             _ if get && self.is_document(asked) => http_server::json(200, &self.document()),
@@ -81,6 +95,9 @@ impl Shared {
             "token_endpoint": self.url("/token"),
             "jwks_uri": self.url("/jwks"),
             "registration_endpoint": self.url("/register"),
+            "introspection_endpoint": self.url(introspect::PATH),
+            "revocation_endpoint": self.url("/revoke"),
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],

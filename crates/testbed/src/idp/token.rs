@@ -96,6 +96,17 @@ impl TokenBuilder {
         self.claim("jti", keys::random_id())
     }
 
+    /// A token that says nothing to anybody but the provider: it is remembered there, and told of at `/introspect`.
+    pub fn opaque(&self) -> String {
+        self.opaque_as(&keys::random_id())
+    }
+
+    /// The same under a name of one's own.
+    pub fn opaque_as(&self, token: &str) -> String {
+        self.idp.issue_opaque(token, self.claims.clone());
+        token.to_owned()
+    }
+
     /// The token, signed with the published key.
     pub fn sign(&self) -> String {
         self.sign_raw(&self.header_text(), &self.claims_text())
