@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod api_key_commands;
 mod attacks;
 mod audiences;
 mod audit;

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod health;
+mod key;
 mod logging;
 mod report;
 mod run;
@@ -55,6 +56,11 @@ enum Command {
     },
     /// Print the JSON Schema of gateway.yaml
     Schema,
+    /// Print a new random key for secrets of the gateway: 32 bytes
+    Key {
+        #[command(subcommand)]
+        what: Option<KeyCommand>,
+    },
     /// Ask the running gateway whether it is ready (for container health checks)
     Health {
         /// Read variables from this file first; the process environment wins
@@ -70,6 +76,14 @@ enum Command {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make an API key: print it, and the hash that the configuration gets
+    New,
+    /// Print the hash of an API key that is read on standard input
+    Hash,
 }
 
 /// Exit codes of contract section 1.
@@ -109,6 +123,13 @@ fn main() -> ExitCode {
             check::check(arguments.config, env_file.as_deref(), resolved)
         }
         Command::Schema => check::schema(),
+        Command::Key { what: None } => key::random(),
+        Command::Key {
+            what: Some(KeyCommand::New),
+        } => key::new(),
+        Command::Key {
+            what: Some(KeyCommand::Hash),
+        } => key::hash(),
         Command::Health { env_file } => health::health(arguments.config, env_file.as_deref()),
         Command::Demo { upstream, port } => demo::demo(upstream.as_deref(), port),
     };

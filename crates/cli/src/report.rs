@@ -44,6 +44,10 @@ pub(crate) fn warning(path: &str, reason: &str, hint: Option<&str>) {
     }
 }
 
+pub(crate) fn error(text: &str) {
+    say("error", text);
+}
+
 pub(crate) fn failure(error: &dyn std::error::Error) -> End {
     say("error", &error.to_string());
     End::Failed

@@ -4,6 +4,7 @@
 //! these values, so whoever holds a [`Config`] need not ask again whether it is sound.
 
 mod admin;
+mod api_keys;
 mod audit;
 mod deny;
 mod server;
@@ -17,6 +18,7 @@ use crate::host::HostPattern;
 use crate::secret::ProxyUrl;
 
 pub use admin::{Admin, AdminListen};
+pub use api_keys::API_KEY_PREFIX;
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
 pub use deny::{Denied, Deny, DenyEntry};
 pub use server::{

@@ -8,6 +8,7 @@
 //! that issuer's keys and no others, then the signature, then the claims. A credential that is present and bad is never treated
 //! as absent, and never handed to the next authenticator.
 
+mod api_keys;
 mod authenticators;
 mod back_channel;
 mod bearer;
@@ -35,6 +36,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use api_keys::{ApiKey, KeyError, encryption_key};
 pub use authenticators::{Authenticators, StartError};
 pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use deny::{DenyList, Look};

@@ -1,6 +1,7 @@
 //! How the program is started.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -18,6 +19,7 @@ pub struct Launch {
     args: Vec<OsString>,
     env: Vec<(String, String)>,
     config: Option<ConfigFile>,
+    stdin: Option<String>,
 }
 
 /// What is left of a program that has ended.
@@ -39,6 +41,7 @@ impl Launch {
             args: Vec::new(),
             env: Vec::new(),
             config: None,
+            stdin: None,
         }
     }
 
@@ -59,6 +62,12 @@ impl Launch {
     /// One more variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What it finds on standard input, which is empty otherwise. No more than a pipe holds.
+    pub fn stdin(mut self, text: &str) -> Self {
+        self.stdin = Some(text.to_owned());
         self
     }
 
@@ -118,7 +127,14 @@ impl Launch {
             .env_clear()
             .envs(self.env.drain(..))
             .kill_on_drop(true);
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let stdin = self.stdin.take().map_or_else(Stdio::null, |text| {
+            let (reader, mut writer) = std::io::pipe().expect("the system has pipes");
+            writer
+                .write_all(text.as_bytes())
+                .expect("the reader is still here");
+            reader.into()
+        });
+        command.stdin(stdin).stderr(Stdio::piped());
         command
     }
 }
@@ -207,6 +223,12 @@ mod tests {
             finished.stdout, "out\nnone b\n",
             "the environment is ours alone"
         );
+    }
+
+    #[tokio::test]
+    async fn it_reads_what_it_is_given_to_the_end() {
+        let cat = shell("cat").env("PATH", "/usr/bin:/bin").stdin("a\nb");
+        assert_eq!(cat.finish().await.stdout, "a\nb");
     }
 
     #[tokio::test]
