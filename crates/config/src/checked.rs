@@ -6,20 +6,23 @@
 mod admin;
 mod api_keys;
 mod audit;
+mod authenticator;
 mod deny;
 mod server;
 mod upstream;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
-use crate::secret::ProxyUrl;
 
 pub use admin::{Admin, AdminListen};
 pub use api_keys::API_KEY_PREFIX;
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
+pub use authenticator::{
+    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource,
+    Rules, Start, TokenType,
+};
 pub use deny::{Denied, Deny, DenyEntry};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
@@ -61,117 +64,6 @@ pub enum Level {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-/// Somebody who may vouch for a caller.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Authenticator {
-    pub name: Box<str>,
-    pub kind: AuthenticatorKind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum AuthenticatorKind {
-    /// Keys and endpoints by OpenID Connect discovery.
-    Oidc(Jwt),
-    /// Keys by URL or file, no discovery.
-    Jwks(Jwt, KeySource),
-}
-
-/// Where the keys of a `jwks` authenticator come from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum KeySource {
-    /// https, or http on loopback (SEC-19).
-    Url(Box<str>),
-    File(PathBuf),
-}
-
-/// How signed tokens of one provider are judged. Shared by `oidc` and `jwks`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Jwt {
-    /// Kept byte for byte: no URL type may touch it (TRAP-1).
-    pub issuer: Box<str>,
-    /// Further exact issuer strings of the same provider (Entra v1/v2).
-    pub issuers: Vec<Box<str>>,
-    /// Audiences of its own; empty = what the route says (SEC-10).
-    pub audiences: Vec<Box<str>>,
-    /// Whether several routes may share `audiences`.
-    pub shared_audience: bool,
-    pub audience_claim: AudienceClaim,
-    /// Never empty; asymmetric only.
-    pub algorithms: Vec<Algorithm>,
-    /// At most 60 s.
-    pub leeway: Duration,
-    pub token_types: Vec<TokenType>,
-    /// Whether a token with a `nonce` may be an access token (SEC-13; only presets say so).
-    pub nonce_allowed: bool,
-    pub claims: Claims,
-    /// scope → scopes it implies (SCP-5).
-    pub scope_map: Vec<(Box<str>, Vec<Box<str>>)>,
-    /// Longest `exp − iat` taken.
-    pub max_token_lifetime: Option<Duration>,
-    /// How long a key set is fresh.
-    pub cache: Duration,
-    /// How long beyond `cache` a key set may still serve when the provider is away (SEC-19).
-    pub max_stale: Duration,
-    pub start: Start,
-    /// Take `email` without `email_verified` (SEC-4).
-    pub trust_email: bool,
-    /// PEM file of the only roots believed for this provider's TLS.
-    pub ca: Option<PathBuf>,
-    /// Proxy for the back channel.
-    pub proxy: Option<ProxyUrl>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AudienceClaim {
-    Aud,
-    /// Cognito: `client_id`, and then `token_use` must be `access`.
-    ClientId,
-}
-
-/// Signature algorithms a key set may be used with. HS* and `none` cannot be said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
-}
-
-/// Values of the `typ` header parameter that are taken (SEC-13, RFC 9068 §4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenType {
-    /// `at+jwt` and `application/at+jwt`.
-    AtJwt,
-    /// `JWT`, then with a positive mark.
-    Jwt,
-    /// No `typ`, then with a positive mark.
-    Absent,
-}
-
-/// Where in a token the parts of an identity are found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claims {
-    pub subject: ClaimPath,
-    /// The first one present is used, never the union (SEC-16).
-    pub scopes: Vec<ClaimPath>,
-    pub email: ClaimPath,
-    pub name: ClaimPath,
-    pub groups: ClaimPath,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// Unreachable at start: the program ends with the reason.
-    Required,
-    /// 503 until reached.
-    Lazy,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! The complete configuration as YAML: every default written out, ready to be read again.
 
+mod authenticator;
 mod server;
 
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
-    Audit, AuditSink, Auth, Authenticator, AuthenticatorKind, Claims, Config, Denied, Deny,
-    Identity, IdentityHeaders, Jwt, KeySource, Member, Route, Streams, Upstream,
+    Audit, AuditSink, Auth, Authenticator, Config, Denied, Deny, Identity, IdentityHeaders, Member,
+    Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -19,7 +20,7 @@ pub fn resolved(config: &Config) -> String {
     let authenticators = config
         .authenticators
         .iter()
-        .map(|one| (&*one.name, authenticator(one)));
+        .map(|one| (&*one.name, authenticator::shown(one)));
     let whole = block([
         ("server", server::server(&config.server)),
         (
@@ -90,76 +91,6 @@ fn deny(deny: &Deny) -> Value {
         block([("issuer", issuer), (key, text(name))])
     });
     block([("file", file), ("entries", list(entries))])
-}
-
-fn authenticator(authenticator: &Authenticator) -> Value {
-    match &authenticator.kind {
-        AuthenticatorKind::Oidc(settings) => block([("oidc", jwt(settings, None))]),
-        AuthenticatorKind::Jwks(settings, keys) => block([("jwks", jwt(settings, Some(keys)))]),
-    }
-}
-
-fn jwt(jwt: &Jwt, keys: Option<&KeySource>) -> Value {
-    let (uri, file) = match keys {
-        None => (Value::Null, Value::Null),
-        Some(KeySource::Url(url)) => (text(url), Value::Null),
-        Some(KeySource::File(path)) => (Value::Null, shown(path.display())),
-    };
-    block([
-        ("issuer", text(&jwt.issuer)),
-        ("issuers", texts(&jwt.issuers)),
-        ("jwks_uri", uri),
-        ("jwks_file", file),
-        ("audiences", texts(&jwt.audiences)),
-        ("shared_audience", Value::Bool(jwt.shared_audience)),
-        ("audience_claim", word(&jwt.audience_claim)),
-        ("algorithms", list(jwt.algorithms.iter().map(word))),
-        ("leeway", duration(jwt.leeway)),
-        ("token_types", list(jwt.token_types.iter().map(word))),
-        ("nonce_allowed", Value::Bool(jwt.nonce_allowed)),
-        ("claims", claims(&jwt.claims)),
-        (
-            "scope_map",
-            block(
-                jwt.scope_map
-                    .iter()
-                    .map(|(scope, implied)| (&**scope, texts(implied))),
-            ),
-        ),
-        (
-            "max_token_lifetime",
-            jwt.max_token_lifetime.map_or(Value::Null, duration),
-        ),
-        ("cache", duration(jwt.cache)),
-        ("max_stale", duration(jwt.max_stale)),
-        ("start", word(&jwt.start)),
-        ("trust_email", Value::Bool(jwt.trust_email)),
-        (
-            "ca",
-            jwt.ca
-                .as_ref()
-                .map_or(Value::Null, |path| shown(path.display())),
-        ),
-        (
-            "proxy",
-            jwt.proxy
-                .as_ref()
-                .map_or(Value::Null, |proxy| text(proxy.shown())),
-        ),
-    ])
-}
-
-fn claims(claims: &Claims) -> Value {
-    block([
-        ("subject", text(claims.subject.as_str())),
-        (
-            "scopes",
-            list(claims.scopes.iter().map(|path| text(path.as_str()))),
-        ),
-        ("email", text(claims.email.as_str())),
-        ("name", text(claims.name.as_str())),
-        ("groups", text(claims.groups.as_str())),
-    ])
 }
 
 fn route(route: &Route, authenticators: &[Authenticator]) -> Value {

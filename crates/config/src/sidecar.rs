@@ -160,10 +160,10 @@ mod tests {
         assert_eq!(loaded.warnings, []);
         let config = loaded.config;
         assert_eq!(config.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
-        let AuthenticatorKind::Oidc(jwt) = &config.authenticators[0].kind else {
+        let AuthenticatorKind::Oidc { jwt, .. } = &config.authenticators[0].kind else {
             panic!("not oidc")
         };
-        assert_eq!(&*jwt.issuer, "https://login.example.com/");
+        assert_eq!(&*jwt.rules.issuer, "https://login.example.com/");
         let route = &config.routes[0];
         assert_eq!(
             (&*route.path, route.upstream.path.as_deref()),

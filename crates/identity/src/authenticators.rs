@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Auth, Authenticator, AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource, Start,
+    Auth, Authenticator, AuthenticatorKind, ClaimPath, Config, IdentityHeaders, KeySource,
 };
-use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::back_channel::BackChannel;
 use crate::cache::Credentials;
 use crate::caller::Clock;
 use crate::credential::Expected;
 use crate::deny::DenyList;
-use crate::discovery::{ByDiscovery, ByFile, ByUrl};
-use crate::keys::{Pace, Source, Unreachable, keep};
+use crate::fetching;
 use crate::provider::Provider;
 use crate::route::RouteAuthenticator;
 
@@ -34,8 +31,8 @@ pub struct Authenticators {
 struct Kept {
     settings: Authenticator,
     provider: Arc<Provider>,
-    /// Aborted when no configuration has it any more.
-    task: AbortHandle,
+    /// Keeps its keys fresh. Aborted when no configuration has it any more.
+    task: Option<AbortHandle>,
 }
 
 impl Kept {
@@ -43,15 +40,28 @@ impl Kept {
     /// often a provider is asked is no matter of how often the operator saves a file.
     fn look_again(&self) {
         match &self.settings.kind {
-            AuthenticatorKind::Jwks(_, KeySource::File(_)) => self.provider.keys.fetch_soon(),
-            AuthenticatorKind::Jwks(_, KeySource::Url(_)) | AuthenticatorKind::Oidc(_) => {}
+            AuthenticatorKind::Jwks {
+                keys: KeySource::File(_),
+                ..
+            } => {
+                if let Some(keys) = self.provider.keys() {
+                    keys.fetch_soon();
+                }
+            }
+            AuthenticatorKind::Jwks {
+                keys: KeySource::Url(_),
+                ..
+            }
+            | AuthenticatorKind::Oidc { .. } => {}
         }
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -84,8 +94,6 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
-
-type First = oneshot::Receiver<Result<(), Unreachable>>;
 
 impl Authenticators {
     /// Fetches what every authenticator needs, all at the same time, and goes on keeping it fresh.
@@ -133,7 +141,7 @@ impl Authenticators {
                 continue;
             }
             let provider = Arc::new(Provider::new(settings, Arc::clone(&extras)));
-            let (task, first) = spawn(&provider, &settings.kind);
+            let (task, first) = fetching::begin(&provider, &settings.kind).unzip();
             begun.push((Arc::clone(&provider), first));
             kept.push(Arc::new(Kept {
                 settings: settings.clone(),
@@ -150,9 +158,8 @@ impl Authenticators {
         };
         let mut initialised = Vec::with_capacity(begun.len());
         for (provider, first) in begun {
-            match provider.jwt.start {
-                Start::Required => first_fetch(&provider, first).await?,
-                Start::Lazy => {}
+            if let Some(first) = first {
+                first.done(&provider).await?;
             }
             initialised.push(provider);
         }
@@ -162,7 +169,7 @@ impl Authenticators {
                 authenticator = %provider.name,
                 method = provider.method,
                 issuer = provider.issuer(),
-                ready = provider.keys.are_there(),
+                ready = provider.is_ready(),
                 "authenticator initialised"
             );
         }
@@ -222,7 +229,7 @@ impl Authenticators {
             .iter()
             .filter_map(|index| self.provider(*index))
             .map(|provider| {
-                let own = &provider.jwt.audiences;
+                let own = &provider.rules.audiences;
                 (
                     Arc::clone(provider),
                     Expected::new(own, audiences, own_resources),
@@ -251,62 +258,15 @@ impl Authenticators {
 
     /// Whether every authenticator that is not lazy has keys.
     pub fn is_ready(&self) -> bool {
-        self.providers().all(|provider| match provider.jwt.start {
-            Start::Required => provider.keys.are_there(),
-            Start::Lazy => true,
-        })
+        self.providers().all(|provider| provider.is_ready())
     }
 
-    /// For each authenticator the age of its key set; `None` while it has none.
+    /// For each authenticator with keys that can grow old, the age of its key set; `None` while it has none.
     pub fn key_ages(&self) -> Vec<(Box<str>, Option<Duration>)> {
         self.providers()
-            .map(|provider| (provider.name.clone(), provider.keys.age()))
+            .filter_map(|provider| Some((provider.name.clone(), provider.keys()?.age())))
             .collect()
     }
-}
-
-fn spawn(provider: &Arc<Provider>, kind: &AuthenticatorKind) -> (AbortHandle, First) {
-    let channel = BackChannel::new(provider.jwt.ca.clone(), provider.jwt.proxy.clone());
-    match kind {
-        AuthenticatorKind::Oidc(_) => {
-            begin(provider, ByDiscovery::new(Arc::clone(provider), channel))
-        }
-        AuthenticatorKind::Jwks(_, KeySource::Url(url)) => {
-            begin(provider, ByUrl::new(url.clone(), channel))
-        }
-        AuthenticatorKind::Jwks(_, KeySource::File(path)) => {
-            begin(provider, ByFile::new(path.clone()))
-        }
-    }
-}
-
-fn begin(provider: &Provider, source: impl Source) -> (AbortHandle, First) {
-    let (told, first) = oneshot::channel();
-    let pace = Pace {
-        cache: provider.jwt.cache,
-        max_stale: provider.jwt.max_stale,
-    };
-    let (name, keys) = (provider.name.clone(), Arc::clone(&provider.keys));
-    let task = tokio::spawn(keep(name, keys, source, pace, told));
-    (task.abort_handle(), first)
-}
-
-async fn first_fetch(provider: &Provider, first: First) -> Result<(), StartError> {
-    let outcome = first.await.unwrap_or_else(|_| {
-        Err(Unreachable {
-            deed: "failed to fetch JWKS",
-            url: provider.jwt.issuer.to_string(),
-            cause: "the task that fetches it ended".into(),
-            hints: &[],
-        })
-    });
-    outcome.map_err(|unreachable| StartError {
-        authenticator: provider.name.clone(),
-        deed: unreachable.deed,
-        url: unreachable.url,
-        cause: unreachable.cause,
-        hints: unreachable.hints.to_vec(),
-    })
 }
 
 /// The claims that routes with a map of headers name, each once.
@@ -337,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_fetched_for_authenticators_that_are_gone() {
         let world = World::new().await;
-        let keys = std::sync::Arc::downgrade(&world.all.kept[0].provider.keys);
+        let keys = std::sync::Arc::downgrade(world.all.kept[0].provider.keys().unwrap());
         drop(world);
         // an aborted task is dropped when its turn comes
         tokio::task::yield_now().await;

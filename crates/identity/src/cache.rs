@@ -86,11 +86,11 @@ impl Credentials {
         number
     }
 
-    /// The credential, if it was verified before by a key that its provider still publishes.
+    /// The credential, if it was verified before and what its life hangs on is still there.
     pub(crate) fn find(&self, digest: &Digest) -> Option<Arc<Credential>> {
         self.cache
             .get(digest)
-            .filter(|credential| credential.key.is_live())
+            .filter(|credential| !credential.life.is_over())
     }
 
     pub(crate) fn keep(&self, digest: Digest, credential: &Arc<Credential>) {

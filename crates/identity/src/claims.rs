@@ -4,15 +4,15 @@
 //! the future and any `typ`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::{AudienceClaim, TokenType};
+use config::AudienceClaim;
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::caller::{Kind, Timestamp};
-use crate::credential::{Audience, Credential};
+use crate::credential::{Audience, Credential, Life};
 use crate::failure::Failure;
-use crate::keys::Key;
 use crate::provider::{Issuer, Provider};
 use crate::values::{self, IdentityValues};
 
@@ -20,31 +20,43 @@ mod identity;
 mod kind;
 mod time;
 
-pub(crate) use kind::typ;
+pub(crate) use kind::{judge as judge_kind, typ};
+
+/// What somebody whose word counts has said of a token.
+pub(crate) struct Said<'c> {
+    pub(crate) issuer: &'c Issuer,
+    /// How long it counts.
+    pub(crate) life: Life,
+    /// Where the audience stands.
+    pub(crate) audience: AudienceClaim,
+    /// Longest `exp − iat` taken.
+    pub(crate) longest: Option<Duration>,
+    pub(crate) claims: &'c Map<String, Value>,
+}
 
 /// Judges everything in the claims that no route and no clock changes, and keeps what the rest needs.
-pub(crate) fn credential(
-    provider: &Arc<Provider>,
-    issuer: &Issuer,
-    key: Arc<Key>,
-    token_type: TokenType,
-    claims: &Map<String, Value>,
-) -> Result<Credential, Failure> {
-    kind::judge(token_type, provider.jwt.nonce_allowed, claims)?;
+pub(crate) fn credential(provider: &Arc<Provider>, said: Said<'_>) -> Result<Credential, Failure> {
+    let Said {
+        issuer,
+        life,
+        audience,
+        longest,
+        claims,
+    } = said;
     if claims.contains_key("cnf") {
         return Err(Failure::ProofRequired);
     }
-    let times = time::read(claims, provider.jwt.max_token_lifetime)?;
-    let who = identity::who(&provider.jwt.claims.subject, claims)?;
-    let audience = audience(provider.jwt.audience_claim, claims)?;
+    let times = time::read(claims, longest)?;
+    let who = identity::who(&provider.rules.claims.subject, claims)?;
+    let audience = self::audience(audience, claims)?;
     let scopes = identity::scopes(provider, claims)?;
     let values = IdentityValues {
         subject: values::single(&who.subject),
         issuer: issuer.value.clone(),
         kind: HeaderValue::from_static(who.kind.as_str()),
         method: HeaderValue::from_static(provider.method),
-        email: identity::email(&provider.jwt, claims),
-        name: identity::text(&provider.jwt.claims.name, claims).map(values::single),
+        email: identity::email(&provider.rules, claims),
+        name: identity::text(&provider.rules.claims.name, claims).map(values::single),
         groups: identity::groups(provider, claims),
         scopes: values::joined(scopes.iter(), " "),
         client: who.client_id.as_deref().map(values::single),
@@ -52,7 +64,7 @@ pub(crate) fn credential(
     };
     Ok(Credential {
         provider: Arc::clone(provider),
-        key,
+        life,
         issuer: Arc::clone(&issuer.text),
         kind: who.kind,
         subject: who.subject,

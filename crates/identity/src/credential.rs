@@ -14,8 +14,7 @@ use crate::values::IdentityValues;
 /// The verified claims of one token.
 pub(crate) struct Credential {
     pub(crate) provider: Arc<Provider>,
-    /// The key that verified it; when the provider drops the key, the credential is dead.
-    pub(crate) key: Arc<Key>,
+    pub(crate) life: Life,
     pub(crate) issuer: Arc<str>,
     pub(crate) kind: Kind,
     pub(crate) subject: Box<str>,
@@ -30,6 +29,20 @@ pub(crate) struct Credential {
     pub(crate) values: IdentityValues,
     /// For each further claim that some route asks for, its header value.
     pub(crate) extras: Box<[Option<HeaderValue>]>,
+}
+
+/// What a credential's life hangs on, beside its own times.
+pub(crate) enum Life {
+    /// The key that verified it; when the provider drops the key, the credential is dead.
+    Key(Arc<Key>),
+}
+
+impl Life {
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Key(key) => !key.is_live(),
+        }
+    }
 }
 
 /// Whom a token is meant for.
@@ -60,7 +73,7 @@ impl Credential {
 
     /// Whether `now` is between `nbf`, `iat` and `exp`, give or take the leeway.
     pub(crate) fn in_time(&self, now: Timestamp) -> Result<(), Failure> {
-        let leeway = self.provider.jwt.leeway;
+        let leeway = self.provider.rules.leeway;
         Failure::if_expired(self.expires, leeway, now)?;
         let latest = now.0.saturating_add(leeway.as_secs());
         for (claim, start) in [("nbf", self.not_before), ("iat", self.issued_at)] {

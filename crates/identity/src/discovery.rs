@@ -146,7 +146,7 @@ impl ByDiscovery {
     }
 
     async fn discover(&self) -> Result<KeysAt, Unreachable> {
-        let issuer = &self.provider.jwt.issuer;
+        let issuer = &self.provider.rules.issuer;
         let candidates = well_known::discovery_candidates(issuer);
         let (url, metadata) = document(&self.channel, issuer, &candidates).await?;
         let unusable = |cause: String, hints| unreachable(USE_DOCUMENT, &url, cause, hints);
@@ -198,7 +198,7 @@ impl Source for ByDiscovery {
 
     fn place(&self) -> String {
         let found = self.found.as_ref().map(|found| found.url.to_string());
-        found.unwrap_or_else(|| self.provider.jwt.issuer.to_string())
+        found.unwrap_or_else(|| self.provider.rules.issuer.to_string())
     }
 }
 

@@ -18,12 +18,15 @@ mod claims;
 mod credential;
 mod deny;
 mod discovery;
+mod evidence;
 mod failure;
+mod fetching;
 mod json;
 mod jws;
 mod keys;
 mod provider;
 mod route;
+mod signed;
 mod values;
 
 /// Whether two secrets are equal, in a time that tells only whether they are equally long.
@@ -40,6 +43,7 @@ pub use api_keys::{ApiKey, KeyError, encryption_key};
 pub use authenticators::{Authenticators, StartError};
 pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use deny::{DenyList, Look};
+pub use evidence::Evidence;
 pub use failure::Failure;
 pub use route::{Presented, RouteAuthenticator, Unverified};
 pub use values::IdentityValues;

@@ -1,18 +1,18 @@
-//! One authenticator: what the configuration says about a provider, its issuer strings and its keys.
+//! One authenticator: what the configuration says about a provider, its issuer strings, and how its credentials are verified.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use config::{Authenticator, AuthenticatorKind, ClaimPath, Jwt};
+use config::{Authenticator, AuthenticatorKind, ClaimPath, Rules};
 use http::HeaderValue;
 use oauth::Scopes;
 
-use crate::claims;
 use crate::credential::Credential;
-use crate::failure::{Failure, excerpt};
-use crate::jws::{self, Jws};
-use crate::keys::{Choice, Key, Keys, Refetch};
+use crate::failure::Failure;
+use crate::jws::Jws;
+use crate::keys::Keys;
+use crate::signed::Signed;
 use crate::values;
 
 /// A provider, as its tokens are judged.
@@ -22,8 +22,7 @@ pub(crate) struct Provider {
     pub(crate) name: Box<str>,
     /// As in `X-Auth-Method`.
     pub(crate) method: &'static str,
-    pub(crate) jwt: Jwt,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) rules: Rules,
     /// Every further claim that some route asks for.
     pub(crate) extras: Arc<[ClaimPath]>,
     /// The issuer in the spelling that tokens must have: for discovery the document's own, once it is known (X22).
@@ -32,6 +31,13 @@ pub(crate) struct Provider {
     others: Vec<Issuer>,
     /// scope → everything it implies, however many steps away.
     implied: HashMap<Box<str>, Vec<Box<str>>>,
+    pub(crate) verifier: Verifier,
+}
+
+/// How credentials are verified.
+pub(crate) enum Verifier {
+    /// By the signatures of keys that the provider publishes.
+    Signed(Signed),
 }
 
 /// An issuer, and its header value.
@@ -58,46 +64,60 @@ pub(crate) enum Selected<'p> {
     No,
 }
 
-/// What the keys at hand say of a token.
-enum Tried {
-    Signed(Arc<Key>),
-    /// No, and a newer set would say the same.
-    Refused(Failure),
-    /// No, but the set may be older than the key.
-    Outdated(Failure),
-}
-
 impl Provider {
     pub(crate) fn new(authenticator: &Authenticator, extras: Arc<[ClaimPath]>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let (method, jwt, spelling) = match &authenticator.kind {
-            AuthenticatorKind::Oidc(jwt) => ("oidc", jwt, OnceLock::new()),
-            AuthenticatorKind::Jwks(jwt, _) => {
-                ("jwks", jwt, OnceLock::from(Issuer::new(&jwt.issuer)))
-            }
+        let (method, rules, issuers, verifier) = match &authenticator.kind {
+            AuthenticatorKind::Oidc {
+                jwt,
+                algorithms,
+                fetch,
+            } => (
+                "oidc",
+                &jwt.rules,
+                &*jwt.issuers,
+                Verifier::Signed(Signed::new(jwt, algorithms, fetch)),
+            ),
+            AuthenticatorKind::Jwks {
+                jwt,
+                algorithms,
+                fetch,
+                keys: _,
+            } => (
+                "jwks",
+                &jwt.rules,
+                &*jwt.issuers,
+                Verifier::Signed(Signed::new(jwt, algorithms, fetch)),
+            ),
+        };
+        let spelling = match &authenticator.kind {
+            AuthenticatorKind::Oidc { .. } => OnceLock::new(),
+            AuthenticatorKind::Jwks { .. } => OnceLock::from(Issuer::new(&rules.issuer)),
         };
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: authenticator.name.clone(),
             method,
-            jwt: jwt.clone(),
-            keys: Arc::new(Keys::new()),
+            rules: rules.clone(),
             extras,
             spelling,
-            others: jwt
-                .issuers
-                .iter()
-                .map(|issuer| Issuer::new(issuer))
-                .collect(),
-            implied: closure(&jwt.scope_map),
+            others: issuers.iter().map(|issuer| Issuer::new(issuer)).collect(),
+            implied: closure(&rules.scope_map),
+            verifier,
         }
+    }
+
+    /// Every issuer string that it takes.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|issuer| &*issuer.text);
+        [self.issuer()].into_iter().chain(others)
     }
 
     /// The issuer, in the provider's own spelling once that is known.
     pub(crate) fn issuer(&self) -> &str {
         self.spelling
             .get()
-            .map_or(&*self.jwt.issuer, |issuer| &issuer.text)
+            .map_or(&*self.rules.issuer, |issuer| &issuer.text)
     }
 
     /// Takes the document's spelling; false if another one was taken before.
@@ -116,82 +136,21 @@ impl Provider {
         {
             return Selected::Issuer(issuer);
         }
-        if known.is_none() && differ_by_one_slash_at_most(iss, &self.jwt.issuer) {
+        if known.is_none() && differ_by_one_slash_at_most(iss, &self.rules.issuer) {
             return Selected::NotYetKnown;
         }
         Selected::No
     }
 
-    /// Checks a token of this provider: header, key, signature, then everything in the claims that no route changes.
+    /// Checks a signed token of this provider, as its `iss` says it is.
     pub(crate) async fn verify(
         self: &Arc<Self>,
         issuer: &Issuer,
         token: &Jws<'_>,
     ) -> Result<Credential, Failure> {
-        let header = &token.header;
-        if !self.jwt.algorithms.contains(&header.algorithm) {
-            return Err(self.not_allowed(header.algorithm));
+        match &self.verifier {
+            Verifier::Signed(signed) => signed.verify(self, issuer, token).await,
         }
-        let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
-        let key = self.key(token).await?;
-        claims::credential(self, issuer, key, token_type, &token.claims)
-    }
-
-    /// The key of this provider whose signature the token has; a newer set is asked for where that may help.
-    async fn key(&self, token: &Jws<'_>) -> Result<Arc<Key>, Failure> {
-        let failure = match self.known_key(token)? {
-            Tried::Signed(key) => return Ok(key),
-            Tried::Refused(failure) => return Err(failure),
-            Tried::Outdated(failure) => failure,
-        };
-        if self.keys.refetch().await == Refetch::Failed {
-            // whether such a key exists nobody can tell; whether the one we know signed this, we can
-            return Err(match failure {
-                Failure::UnknownKey(_) => self.unreachable(),
-                other => other,
-            });
-        }
-        match self.known_key(token)? {
-            Tried::Signed(key) => Ok(key),
-            Tried::Refused(failure) | Tried::Outdated(failure) => Err(failure),
-        }
-    }
-
-    fn known_key(&self, token: &Jws<'_>) -> Result<Tried, Failure> {
-        let header = &token.header;
-        let set = self.keys.current().ok_or_else(|| self.unreachable())?;
-        let keys = match set.choose(header.kid.as_deref(), header.algorithm) {
-            Choice::Keys(keys) => keys,
-            Choice::Misfit => {
-                return Ok(Tried::Refused(Failure::AlgorithmNotAllowed {
-                    found: jws::name(header.algorithm).into(),
-                    allowed: "the key named is not for it".into(),
-                }));
-            }
-            Choice::Unknown => {
-                let kid = header.kid.as_deref();
-                let kid = kid.map_or_else(|| "none is named, and none fits".into(), excerpt);
-                return Ok(Tried::Outdated(Failure::UnknownKey(kid)));
-            }
-            Choice::Ambiguous => {
-                let why = "none is named, and several fit".into();
-                return Ok(Tried::Refused(Failure::UnknownKey(why)));
-            }
-        };
-        let signed = keys
-            .into_iter()
-            .find(|key| key.verifies(header.algorithm, token.signed, token.signature));
-        let failure = Failure::InvalidSignature(if header.has_nonce {
-            "; a nonce in the header marks a token of Microsoft Graph, which only Graph can check"
-        } else {
-            ""
-        });
-        Ok(match signed {
-            Some(key) => Tried::Signed(key),
-            // where keys have no names, the next one looks like this one with a bad signature
-            None if header.kid.is_none() => Tried::Outdated(failure),
-            None => Tried::Refused(failure),
-        })
     }
 
     pub(crate) fn unreachable(&self) -> Failure {
@@ -200,16 +159,17 @@ impl Provider {
         }
     }
 
-    fn not_allowed(&self, algorithm: config::Algorithm) -> Failure {
-        let allowed: Vec<_> = self
-            .jwt
-            .algorithms
-            .iter()
-            .map(|one| jws::name(*one))
-            .collect();
-        Failure::AlgorithmNotAllowed {
-            found: jws::name(algorithm).into(),
-            allowed: format!("the authenticator takes {}", allowed.join(", ")).into(),
+    /// Whether it can do its work, or need not yet.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.verifier {
+            Verifier::Signed(signed) => signed.is_ready(),
+        }
+    }
+
+    /// Its keys, where they are fetched.
+    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
+        match &self.verifier {
+            Verifier::Signed(signed) => Some(&signed.keys),
         }
     }
 

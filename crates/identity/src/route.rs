@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use serde_json::Value;
 
 use crate::bearer;
@@ -10,6 +9,7 @@ use crate::cache::{Credentials, Digest};
 use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Expected};
 use crate::deny::DenyList;
+use crate::evidence::Evidence;
 use crate::failure::{Failure, excerpt};
 use crate::jws::Jws;
 use crate::provider::{Issuer, Provider, Selected};
@@ -28,28 +28,28 @@ pub struct RouteAuthenticator {
 }
 
 /// What a request brings to say who is calling.
-pub enum Presented<'h> {
+pub enum Presented<'r> {
     Nothing,
     /// A credential that was verified before, and that still counts here.
     Known(Caller),
     /// One that says nothing yet.
-    Unknown(Unverified<'h>),
+    Unknown(Unverified<'r>),
 }
 
 /// A credential of which nothing is known but its form. [`RouteAuthenticator::caller`] finds out.
-pub struct Unverified<'h> {
-    token: &'h str,
+pub struct Unverified<'r> {
+    token: &'r str,
     digest: Digest,
 }
 
 impl RouteAuthenticator {
     /// Looks at what is presented, at `Authorization` alone, without verifying anything: that costs, and whoever asks may want to be paid first.
-    pub fn look<'h>(
+    pub fn look<'r>(
         &self,
-        headers: &'h HeaderMap,
+        evidence: &Evidence<'r>,
         now: Timestamp,
-    ) -> Result<Presented<'h>, Failure> {
-        let Some(token) = bearer::token(headers)? else {
+    ) -> Result<Presented<'r>, Failure> {
+        let Some(token) = bearer::token(evidence.headers)? else {
             return Ok(Presented::Nothing);
         };
         let digest = Digest::of(self.realm, token);
@@ -87,7 +87,7 @@ impl RouteAuthenticator {
     /// configuration they were opened under (SEC-55). Without `now` its times do not count.
     pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
         let credential = &caller.credential;
-        credential.key.is_live()
+        !credential.life.is_over()
             && self.deny.denies(credential).is_none()
             && self.expected(credential).is_some_and(|expected| {
                 credential.audience.judge(expected).is_ok()
@@ -155,10 +155,7 @@ impl RouteAuthenticator {
         let expected: Vec<_> = self
             .accepted
             .iter()
-            .flat_map(|(provider, _)| {
-                let further = provider.jwt.issuers.iter().map(AsRef::as_ref);
-                [provider.issuer()].into_iter().chain(further)
-            })
+            .flat_map(|(provider, _)| provider.issuers())
             .collect();
         Failure::IssuerMismatch {
             expected: format!("{expected:?}").into(),

@@ -1,5 +1,6 @@
 //! A small world for tests: providers whose keys lie in files, and tokens signed by them.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use config::{
     Admin, Algorithm, AudienceClaim, Auth, Authenticator, AuthenticatorKind, ClaimPath, Claims,
-    Config, Cors, Deny, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat,
-    Logging, Member, Origin, Route, Server, Start, Streams, Timeouts, TokenType, Transport,
+    Config, Cors, Deny, Fetch, Identity, IdentityHeaders, Jwt, KeySource, Level, Limits, LogFormat,
+    Logging, Member, Origin, Route, Rules, Server, Start, Streams, Timeouts, TokenType, Transport,
     Upstream, UpstreamTls,
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-use crate::{Authenticators, Caller, Failure, Presented, RouteAuthenticator, Timestamp};
+use crate::{Authenticators, Caller, Evidence, Failure, Presented, RouteAuthenticator, Timestamp};
 
 /// The moment at which tests happen.
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -180,19 +181,66 @@ impl<'k> Token<'k> {
     }
 }
 
-/// Settings as a configuration file has them when it says nothing.
-pub(crate) fn jwt() -> Jwt {
+/// What a configuration says of a provider that publishes its keys.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) jwt: Jwt,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) fetch: Fetch,
+}
+
+impl Settings {
+    pub(crate) fn jwks(self, keys: KeySource) -> AuthenticatorKind {
+        let Self {
+            jwt,
+            algorithms,
+            fetch,
+        } = self;
+        AuthenticatorKind::Jwks {
+            jwt,
+            algorithms,
+            fetch,
+            keys,
+        }
+    }
+
+    pub(crate) fn oidc(self) -> AuthenticatorKind {
+        let Self {
+            jwt,
+            algorithms,
+            fetch,
+        } = self;
+        AuthenticatorKind::Oidc {
+            jwt,
+            algorithms,
+            fetch,
+        }
+    }
+}
+
+/// Most of what tests change is in there.
+impl Deref for Settings {
+    type Target = Jwt;
+
+    fn deref(&self) -> &Jwt {
+        &self.jwt
+    }
+}
+
+impl DerefMut for Settings {
+    fn deref_mut(&mut self) -> &mut Jwt {
+        &mut self.jwt
+    }
+}
+
+/// Rules as a configuration file has them when it says nothing.
+pub(crate) fn rules() -> Rules {
     let path = |text: &str| ClaimPath::parse(text).unwrap();
-    Jwt {
+    Rules {
         issuer: ISSUER.into(),
-        issuers: Vec::new(),
         audiences: Vec::new(),
         shared_audience: false,
-        audience_claim: AudienceClaim::Aud,
-        algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
         leeway: Duration::from_secs(30),
-        token_types: vec![TokenType::AtJwt, TokenType::Jwt, TokenType::Absent],
-        nonce_allowed: false,
         claims: Claims {
             subject: path("sub"),
             scopes: vec![path("scope"), path("scopes"), path("scp")],
@@ -201,13 +249,31 @@ pub(crate) fn jwt() -> Jwt {
             groups: path("groups"),
         },
         scope_map: Vec::new(),
+        trust_email: false,
+    }
+}
+
+/// The same for a provider that publishes its keys.
+pub(crate) fn settings() -> Settings {
+    let jwt = Jwt {
+        rules: rules(),
+        issuers: Vec::new(),
+        audience_claim: AudienceClaim::Aud,
+        token_types: vec![TokenType::AtJwt, TokenType::Jwt, TokenType::Absent],
+        nonce_allowed: false,
         max_token_lifetime: None,
+    };
+    let fetch = Fetch {
         cache: Duration::from_mins(15),
         max_stale: Duration::from_hours(1),
         start: Start::Required,
-        trust_email: false,
         ca: None,
         proxy: None,
+    };
+    Settings {
+        jwt,
+        algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
+        fetch,
     }
 }
 
@@ -317,7 +383,7 @@ impl World {
     }
 
     /// With this key, and other settings.
-    pub(crate) async fn with(key: TestKey, change: impl FnOnce(&mut Jwt)) -> Self {
+    pub(crate) async fn with(key: TestKey, change: impl FnOnce(&mut Settings)) -> Self {
         let published = [key.jwk("k1")];
         Self::publishing(key, &published, change).await
     }
@@ -326,14 +392,14 @@ impl World {
     pub(crate) async fn publishing(
         key: TestKey,
         keys: &[Value],
-        change: impl FnOnce(&mut Jwt),
+        change: impl FnOnce(&mut Settings),
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("jwks.json");
         publish(&file, keys);
-        let mut jwt = jwt();
-        change(&mut jwt);
-        let kind = AuthenticatorKind::Jwks(jwt, KeySource::File(file.clone()));
+        let mut settings = settings();
+        change(&mut settings);
+        let kind = settings.jwks(KeySource::File(file.clone()));
         let all = Authenticators::start(&config(vec![("corp", kind)]), clock())
             .await
             .unwrap();
@@ -376,9 +442,22 @@ pub(crate) async fn ask(
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert(header::AUTHORIZATION, value);
-    match route.look(&headers, now)? {
+    match route.look(&evidence(&headers), now)? {
         Presented::Nothing => panic!("a credential was presented"),
         Presented::Known(caller) => Ok(caller),
         Presented::Unknown(unverified) => route.caller(unverified, now).await,
+    }
+}
+
+/// A request with these headers, and nothing else of interest.
+pub(crate) fn evidence(headers: &HeaderMap) -> Evidence<'_> {
+    Evidence {
+        headers,
+        method: &http::Method::POST,
+        secure: true,
+        authority: "mcp.example",
+        path: "/mcp",
+        certificate: None,
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
     }
 }

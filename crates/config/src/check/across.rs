@@ -118,7 +118,10 @@ fn shared_audience(
     routes: &[RouteEntry],
     notes: &mut Notes,
 ) {
-    let Some(jwt) = authenticator.jwt().filter(|jwt| !jwt.audiences.is_empty()) else {
+    let Some(rules) = authenticator
+        .rules()
+        .filter(|rules| !rules.audiences.is_empty())
+    else {
         return;
     };
     let accepting: Vec<(&RouteEntry, &Requirement)> = routes
@@ -139,7 +142,7 @@ fn shared_audience(
         .map(|(entry, _)| entry.place.to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    if !jwt.shared_audience {
+    if !rules.shared_audience {
         notes.wrong(
             &authenticator.place.key("audiences"),
             Flaw::new(format!(

@@ -1,20 +1,19 @@
 //! Who may vouch for a caller.
 
 mod keys;
+mod rules;
 
 use std::time::Duration;
 
 use crate::check::file;
 use crate::checked::{
-    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Jwt, Start, TokenType,
+    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Fetch, Jwt, Rules, Start,
 };
-use crate::claim_path::ClaimPath;
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
-use crate::scalar::Scalar as _;
-use crate::scalar::name::{Audience, Scope, is_authenticator_name};
+use crate::scalar::name::is_authenticator_name;
 use crate::scalar::url::Issuer;
 use crate::sources::Sources;
 use crate::written::{Block, List, Table, Text};
@@ -42,10 +41,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn rules(&self) -> Option<&Rules> {
+        self.checked.as_ref()?.kind.rules()
+    }
+
     pub(super) fn jwt(&self) -> Option<&Jwt> {
-        match &self.checked.as_ref()?.kind {
-            AuthenticatorKind::Oidc(jwt) | AuthenticatorKind::Jwks(jwt, _) => Some(jwt),
-        }
+        self.checked.as_ref()?.kind.jwt()
     }
 }
 
@@ -139,7 +140,12 @@ fn oidc(
             );
         }
     }
-    jwt(place, raw, sources, notes).map(AuthenticatorKind::Oidc)
+    let (jwt, algorithms, fetch) = provider(place, raw, sources, notes)?;
+    Some(AuthenticatorKind::Oidc {
+        jwt,
+        algorithms,
+        fetch,
+    })
 }
 
 fn jwks(
@@ -156,58 +162,53 @@ fn jwks(
         sources,
         notes,
     );
-    let jwt = jwt(place, raw, sources, notes);
-    Some(AuthenticatorKind::Jwks(jwt?, source?))
+    let provider = provider(place, raw, sources, notes);
+    let (jwt, algorithms, fetch) = provider?;
+    Some(AuthenticatorKind::Jwks {
+        jwt,
+        algorithms,
+        fetch,
+        keys: source?,
+    })
 }
 
-fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -> Option<Jwt> {
-    let issuer = notes.required(&place.key("issuer"), raw.issuer.as_ref());
-    let audiences = notes
-        .set(&place.key("audiences"), raw.audiences.as_ref())
-        .items;
-    let cache_place = place.key("cache");
+/// What `oidc` and `jwks` have in common.
+fn provider(
+    place: &Place,
+    raw: raw::Jwt,
+    sources: &dyn Sources,
+    notes: &mut Notes,
+) -> Option<(Jwt, Vec<Algorithm>, Fetch)> {
+    let written = rules::WrittenRules {
+        issuer: raw.issuer,
+        audiences: raw.audiences,
+        shared_audience: raw.shared_audience,
+        leeway: raw.leeway,
+        claims: raw.claims,
+        scope_map: raw.scope_map,
+        trust_email: raw.trust_email,
+    };
+    let rules = rules::rules(place, written, notes);
+    let further = issuers(place, rules.as_ref(), raw.issuers.as_ref(), notes);
     let cache = notes.duration(
-        &cache_place,
+        &place.key("cache"),
         raw.cache.as_ref(),
         900 * SECOND,
         SECOND..=7 * DAY,
     );
     let lifetime_place = place.key("max_token_lifetime");
     let max_token_lifetime = raw.max_token_lifetime.as_ref();
-    let jwt = Jwt {
-        issuer: issuer
-            .as_ref()
-            .map(|Issuer(url)| url.text.clone())
-            .unwrap_or_default(),
-        issuers: issuers(place, issuer.as_ref(), raw.issuers.as_ref(), notes),
-        audiences: audiences.into_iter().map(|Audience(text)| text).collect(),
-        shared_audience: notes.text_or(
-            &place.key("shared_audience"),
-            raw.shared_audience.as_ref(),
-            false,
-        ),
-        audience_claim: notes.text_or(
-            &place.key("audience_claim"),
-            raw.audience_claim.as_ref(),
-            AudienceClaim::Aud,
-        ),
-        algorithms: algorithms(&place.key("algorithms"), raw.algorithms.as_ref(), notes),
-        leeway: notes.duration(
-            &place.key("leeway"),
-            raw.leeway.as_ref(),
-            30 * SECOND,
-            Duration::ZERO..=60 * SECOND,
-        ),
-        token_types: token_types(&place.key("token_types"), raw.token_types.as_ref(), notes),
-        nonce_allowed: notes.text_or(
-            &place.key("nonce_allowed"),
-            raw.nonce_allowed.as_ref(),
-            false,
-        ),
-        claims: claims(&place.key("claims"), raw.claims, notes),
-        scope_map: scope_map(&place.key("scope_map"), raw.scope_map, notes),
-        max_token_lifetime: max_token_lifetime
-            .map(|field| notes.duration(&lifetime_place, Some(field), DAY, SECOND..=3650 * DAY)),
+    let max_token_lifetime = max_token_lifetime
+        .map(|field| notes.duration(&lifetime_place, Some(field), DAY, SECOND..=3650 * DAY));
+    let nonce_place = place.key("nonce_allowed");
+    let claim_place = place.key("audience_claim");
+    let audience_claim = raw.audience_claim.as_ref();
+    let audience_claim = notes.text_or(&claim_place, audience_claim, AudienceClaim::Aud);
+    let token_types =
+        rules::token_types(&place.key("token_types"), raw.token_types.as_ref(), notes);
+    let nonce_allowed = notes.text_or(&nonce_place, raw.nonce_allowed.as_ref(), false);
+    let algorithms = rules::algorithms(&place.key("algorithms"), raw.algorithms.as_ref(), notes);
+    let fetch = Fetch {
         cache,
         max_stale: notes.duration(
             &place.key("max_stale"),
@@ -216,7 +217,6 @@ fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -
             Duration::ZERO..=7 * DAY,
         ),
         start: notes.text_or(&place.key("start"), raw.start.as_ref(), Start::Required),
-        trust_email: notes.text_or(&place.key("trust_email"), raw.trust_email.as_ref(), false),
         ca: file::certificates(
             &place.key("ca"),
             raw.ca.as_ref(),
@@ -226,118 +226,30 @@ fn jwt(place: &Place, raw: raw::Jwt, sources: &dyn Sources, notes: &mut Notes) -
         ),
         proxy: notes.text(&place.key("proxy"), raw.proxy.as_ref()),
     };
-    issuer.map(|_| jwt)
+    let jwt = Jwt {
+        rules: rules?,
+        issuers: further,
+        audience_claim,
+        token_types,
+        nonce_allowed,
+        max_token_lifetime,
+    };
+    Some((jwt, algorithms, fetch))
 }
 
 fn issuers(
     place: &Place,
-    first: Option<&Issuer>,
+    rules: Option<&Rules>,
     field: Option<&List<Text<Issuer>>>,
     notes: &mut Notes,
 ) -> Vec<Box<str>> {
     let place = place.key("issuers");
     let further = notes.set(&place, field).items;
-    if let Some(first) = first
-        && further.contains(first)
-    {
+    let further: Vec<Box<str>> = further.into_iter().map(|Issuer(url)| url.text).collect();
+    if rules.is_some_and(|rules| further.contains(&rules.issuer)) {
         notes.wrong(&place, "names the issuer itself");
     }
-    further.into_iter().map(|Issuer(url)| url.text).collect()
-}
-
-fn algorithms(
-    place: &Place,
-    field: Option<&List<Text<Algorithm>>>,
-    notes: &mut Notes,
-) -> Vec<Algorithm> {
-    let listed = notes.set(place, field);
-    if listed.is_written_empty() {
-        notes.wrong(
-            place,
-            Flaw::new("names no algorithm").hint("leave it out for RS256 and ES256"),
-        );
-    }
-    if listed.items.is_empty() {
-        return vec![Algorithm::Rs256, Algorithm::Es256];
-    }
-    listed.items
-}
-
-fn token_types(
-    place: &Place,
-    field: Option<&List<Text<TokenType>>>,
-    notes: &mut Notes,
-) -> Vec<TokenType> {
-    let listed = notes.list(place, field);
-    if listed.is_written_empty() {
-        notes.wrong(
-            place,
-            Flaw::new("names no token type").hint("leave it out for at+jwt, JWT and absent"),
-        );
-    }
-    if listed.items.is_empty() {
-        return vec![TokenType::AtJwt, TokenType::Jwt, TokenType::Absent];
-    }
-    let mut types = Vec::new();
-    for one in listed.items {
-        // `at+jwt` and `application/at+jwt` are one.
-        if !types.contains(&one) {
-            types.push(one);
-        }
-    }
-    types
-}
-
-fn claims(place: &Place, raw: Option<Block<raw::Claims>>, notes: &mut Notes) -> Claims {
-    let raw = notes.block(place, raw);
-    let scopes_place = place.key("scopes");
-    let scopes = notes.one_or_many(&scopes_place, raw.scopes.as_ref());
-    if scopes.is_written_empty() {
-        notes.wrong(
-            &scopes_place,
-            Flaw::new("names no claim").hint("leave it out for scope, scopes, scp"),
-        );
-    }
-    let mut one = |name: &str, field: Option<&Text<ClaimPath>>, default: &str| {
-        let read = notes.text(&place.key(name), field);
-        read.unwrap_or_else(|| claim(default))
-    };
-    Claims {
-        subject: one("subject", raw.subject.as_ref(), "sub"),
-        email: one("email", raw.email.as_ref(), "email"),
-        name: one("name", raw.name.as_ref(), "name"),
-        groups: one("groups", raw.groups.as_ref(), "groups"),
-        scopes: if scopes.items.is_empty() {
-            ["scope", "scopes", "scp"].map(claim).into()
-        } else {
-            scopes.items
-        },
-    }
-}
-
-fn claim(name: &str) -> ClaimPath {
-    ClaimPath::parse(name).expect("the names of our defaults are claim paths")
-}
-
-fn scope_map(
-    place: &Place,
-    raw: Option<Table<List<Text<Scope>>>>,
-    notes: &mut Notes,
-) -> Vec<(Box<str>, Vec<Box<str>>)> {
-    let entries = notes.table(place, raw);
-    let mut map = Vec::with_capacity(entries.len());
-    for (name, implied) in entries {
-        let place = place.key(&name);
-        if let Err(flaw) = Scope::read(&name) {
-            notes.wrong(&place, flaw);
-        }
-        let implied = notes.set(&place, Some(&implied)).items;
-        map.push((
-            name.into(),
-            implied.into_iter().map(|Scope(scope)| scope).collect(),
-        ));
-    }
-    map
+    further
 }
 
 #[cfg(test)]

@@ -51,28 +51,29 @@ fn defaults_are_those_of_the_contract() {
     );
     assert_eq!(config.credential_cache, 64 << 20);
 
-    let AuthenticatorKind::Oidc(jwt) = &config.authenticators[0].kind else {
+    let AuthenticatorKind::Oidc { jwt, fetch, .. } = &config.authenticators[0].kind else {
         panic!("not oidc")
     };
     assert_eq!(
         (
-            jwt.leeway.as_secs(),
-            jwt.cache.as_secs(),
-            jwt.max_stale.as_secs()
+            jwt.rules.leeway.as_secs(),
+            fetch.cache.as_secs(),
+            fetch.max_stale.as_secs()
         ),
         (30, 900, 3600)
     );
     assert_eq!(
         (
-            jwt.start,
-            jwt.trust_email,
+            fetch.start,
+            jwt.rules.trust_email,
             jwt.nonce_allowed,
-            jwt.shared_audience
+            jwt.rules.shared_audience
         ),
         (Start::Required, false, false, false)
     );
     assert_eq!(
-        jwt.claims
+        jwt.rules
+            .claims
             .scopes
             .iter()
             .map(super::super::claim_path::ClaimPath::as_str)

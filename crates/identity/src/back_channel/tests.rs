@@ -241,7 +241,7 @@ fn proxy_url(url: &str) -> ProxyUrl {
     );
     let loaded = config::load(&text, &Nothing).unwrap();
     match &loaded.config.authenticators[0].kind {
-        config::AuthenticatorKind::Oidc(jwt) => jwt.proxy.clone().unwrap(),
-        config::AuthenticatorKind::Jwks(..) => panic!("an oidc one was written"),
+        config::AuthenticatorKind::Oidc { fetch, .. } => fetch.proxy.clone().unwrap(),
+        config::AuthenticatorKind::Jwks { .. } => panic!("an oidc one was written"),
     }
 }

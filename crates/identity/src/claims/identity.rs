@@ -1,6 +1,6 @@
 //! Who a token names, and what it says about them.
 
-use config::{ClaimPath, Jwt};
+use config::{ClaimPath, Rules};
 use http::HeaderValue;
 use oauth::Scopes;
 use serde_json::{Map, Value};
@@ -49,7 +49,7 @@ pub(super) fn who(subject: &ClaimPath, claims: &Map<String, Value>) -> Result<Wh
 
 /// The scopes of the first claim that is there, never of several together (SEC-16), with what they imply (SCP-5).
 pub(super) fn scopes(provider: &Provider, claims: &Map<String, Value>) -> Result<Scopes, Failure> {
-    let paths = &provider.jwt.claims.scopes;
+    let paths = &provider.rules.claims.scopes;
     let Some((path, claim)) = paths
         .iter()
         .find_map(|path| Some((path, path.find(claims)?)))
@@ -82,10 +82,10 @@ pub(super) fn scopes(provider: &Provider, claims: &Map<String, Value>) -> Result
 }
 
 /// An address counts only if the provider says that it is verified, or the operator says that the provider's always are (SEC-4).
-pub(super) fn email(jwt: &Jwt, claims: &Map<String, Value>) -> Option<HeaderValue> {
+pub(super) fn email(rules: &Rules, claims: &Map<String, Value>) -> Option<HeaderValue> {
     let verified = claims.get("email_verified") == Some(&Value::Bool(true));
-    (verified || jwt.trust_email)
-        .then(|| text(&jwt.claims.email, claims))
+    (verified || rules.trust_email)
+        .then(|| text(&rules.claims.email, claims))
         .flatten()
         .map(values::single)
 }
@@ -99,7 +99,7 @@ pub(super) fn text<'c>(path: &ClaimPath, claims: &'c Map<String, Value>) -> Opti
 
 /// Groups or roles: one text is one group. Elements that are no text name no group.
 pub(super) fn groups(provider: &Provider, claims: &Map<String, Value>) -> Option<HeaderValue> {
-    let found = provider.jwt.claims.groups.find(claims);
+    let found = provider.rules.claims.groups.find(claims);
     if found.is_none() && is_overage(claims) {
         tracing::debug!(
             authenticator = %provider.name,

@@ -23,7 +23,7 @@ pub(crate) fn typ(header: Option<&str>, taken: &[TokenType]) -> Result<TokenType
 }
 
 /// A token that does not call itself an access token must look like one and not like anything else.
-pub(super) fn judge(
+pub(crate) fn judge(
     token_type: TokenType,
     nonce_allowed: bool,
     claims: &Map<String, Value>,

@@ -1,6 +1,5 @@
 //! For whom a token is meant.
 
-use config::AuthenticatorKind;
 use config::KeySource;
 use serde_json::{Value, json};
 
@@ -102,7 +101,7 @@ async fn sec_10_the_own_resource_may_be_listed_beside_others() {
 #[tokio::test]
 async fn s3_28_an_authenticators_own_audiences_count_in_place_of_the_routes() {
     let world = World::with(TestKey::es256(), |jwt| {
-        jwt.audiences = vec!["api://mcp-server".into()];
+        jwt.rules.audiences = vec!["api://mcp-server".into()];
     })
     .await;
     check(&world, "api://mcp-server", "ok").await;
@@ -140,10 +139,10 @@ async fn r9068_each_of_several_authenticators_has_its_own_audiences() {
     for (at, key) in keys.iter().enumerate() {
         let file = directory.path().join(format!("{at}.json"));
         crate::testing::publish(&file, &[key.jwk("k1")]);
-        let mut jwt = crate::testing::jwt();
-        jwt.issuer = format!("https://issuer{at}.example").into();
-        jwt.audiences = vec![format!("api://{at}").into()];
-        kinds.push(AuthenticatorKind::Jwks(jwt, KeySource::File(file)));
+        let mut jwt = crate::testing::settings();
+        jwt.rules.issuer = format!("https://issuer{at}.example").into();
+        jwt.rules.audiences = vec![format!("api://{at}").into()];
+        kinds.push(jwt.jwks(KeySource::File(file)));
     }
     let named = ["a", "b"].into_iter().zip(kinds).collect();
     let all = Authenticators::start(&crate::testing::config(named), crate::testing::clock())

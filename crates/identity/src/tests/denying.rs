@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use config::{AuthenticatorKind, Config, Denied, Deny, DenyEntry, KeySource};
+use config::{Config, Denied, Deny, DenyEntry, KeySource};
 
 use crate::deny::Look;
 use crate::testing::{self, ISSUER, NOW, RESOURCE, TestKey, Token, World, ask};
@@ -19,10 +19,7 @@ fn entry(what: Denied, issuer: Option<&str>) -> DenyEntry {
 
 fn config(world: &World, deny: Deny) -> Config {
     let keys = KeySource::File(world.file.clone());
-    let mut config = testing::config(vec![(
-        "corp",
-        AuthenticatorKind::Jwks(testing::jwt(), keys),
-    )]);
+    let mut config = testing::config(vec![("corp", testing::settings().jwks(keys))]);
     config.deny = deny;
     config
 }

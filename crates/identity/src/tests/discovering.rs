@@ -1,6 +1,6 @@
 //! What of a provider's document is believed, and where it may lead (SEC-20).
 
-use config::{Auth, AuthenticatorKind, IdentityHeaders, Requirement};
+use config::{Auth, IdentityHeaders, Requirement};
 
 use super::starting::{DOCUMENT, builder, idp, reason, refused, route, start};
 use crate::Authenticators;
@@ -126,9 +126,9 @@ async fn sec_19_an_issuer_is_asked_over_https_or_on_loopback() {
 async fn x20_two_names_for_one_provider_on_one_route_do_not_start() {
     let idp = idp().await;
     let kind = |issuer: String| {
-        let mut jwt = crate::testing::jwt();
-        jwt.issuer = issuer.into();
-        AuthenticatorKind::Oidc(jwt)
+        let mut jwt = crate::testing::settings();
+        jwt.rules.issuer = issuer.into();
+        jwt.oidc()
     };
     let kinds = || {
         let slashed = format!("{}/", idp.issuer());

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use config::{AuthenticatorKind, KeySource};
+use config::KeySource;
 use serde_json::json;
 
 use crate::testing::{
-    ISSUER, NOW, RESOURCE, TestKey, Token, World, ask, clock, config, jwt, publish,
+    ISSUER, NOW, RESOURCE, TestKey, Token, World, ask, clock, config, publish, settings,
 };
 use crate::{Authenticators, RouteAuthenticator};
 
@@ -29,9 +29,9 @@ impl Two {
             .map(|((name, issuer), key)| {
                 let file = directory.path().join(name);
                 publish(&file, &[key.jwk("k1")]);
-                let mut jwt = jwt();
-                jwt.issuer = issuer.into();
-                (name, AuthenticatorKind::Jwks(jwt, KeySource::File(file)))
+                let mut jwt = settings();
+                jwt.rules.issuer = issuer.into();
+                (name, jwt.jwks(KeySource::File(file)))
             });
         let all = Authenticators::start(&config(kinds.collect()), clock())
             .await
@@ -102,9 +102,9 @@ async fn sec_12_one_provider_under_two_sets_of_rules_is_judged_by_the_routes_own
     let (key, file) = (TestKey::es256(), directory.path().join("jwks"));
     publish(&file, &[key.jwk("k1")]);
     let kind = |trust: bool| {
-        let mut jwt = jwt();
-        jwt.trust_email = trust;
-        AuthenticatorKind::Jwks(jwt, KeySource::File(file.clone()))
+        let mut jwt = settings();
+        jwt.rules.trust_email = trust;
+        jwt.jwks(KeySource::File(file.clone()))
     };
     let named = vec![("careful", kind(false)), ("trusting", kind(true))];
     let all = Authenticators::start(&config(named), clock())
@@ -185,7 +185,7 @@ async fn trap_4_an_issuer_that_is_no_string_is_refused() {
 #[tokio::test]
 async fn s3_27_auth0_issuer_with_slash_counts_only_with_slash() {
     let slash = "https://tenant.auth0.example/";
-    let world = World::with(TestKey::es256(), |jwt| jwt.issuer = slash.into()).await;
+    let world = World::with(TestKey::es256(), |jwt| jwt.rules.issuer = slash.into()).await;
     let token = |iss: &str| world.token().claim("iss", iss).sign();
     assert_eq!(world.reason(&token(slash)).await, "ok");
     assert_eq!(

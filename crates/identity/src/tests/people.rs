@@ -140,7 +140,7 @@ async fn sec_1_a_name_that_is_no_string_is_refused() {
 #[tokio::test]
 async fn t_j2_the_subject_may_be_another_claim() {
     let world = World::with(TestKey::es256(), |jwt| {
-        jwt.claims.subject = ClaimPath::parse("https://acme.example/uid").unwrap();
+        jwt.rules.claims.subject = ClaimPath::parse("https://acme.example/uid").unwrap();
     })
     .await;
     let ada = caller(
@@ -219,7 +219,7 @@ async fn scp_5_a_scope_implies_what_the_map_says_however_many_steps_away() {
         )
     };
     let world = World::with(TestKey::es256(), |jwt| {
-        jwt.scope_map = vec![
+        jwt.rules.scope_map = vec![
             row("admin", &["write"]),
             row("write", &["read", "admin"]),
             row("mcp", &["mcp:call", "mcp:list"]),
@@ -273,7 +273,7 @@ async fn sec_4_an_address_is_sent_only_if_it_is_verified() {
 
 #[tokio::test]
 async fn sec_4_trust_email_takes_the_providers_word() {
-    let world = World::with(TestKey::es256(), |jwt| jwt.trust_email = true).await;
+    let world = World::with(TestKey::es256(), |jwt| jwt.rules.trust_email = true).await;
     assert_eq!(
         email(&world, &[]).await.as_deref(),
         Some("ada@acme.example")
@@ -319,8 +319,7 @@ async fn t_o6_a_route_may_ask_for_further_claims() {
     let directory = tempfile::tempdir().unwrap();
     let (key, file) = (TestKey::es256(), directory.path().join("jwks"));
     crate::testing::publish(&file, &[key.jwk("k1")]);
-    let kind =
-        config::AuthenticatorKind::Jwks(crate::testing::jwt(), config::KeySource::File(file));
+    let kind = crate::testing::settings().jwks(config::KeySource::File(file));
     let claims: Vec<ClaimPath> = ["tenant", "org.id", "level", "roles", "absent", "deep"]
         .map(|path| ClaimPath::parse(path).unwrap())
         .into();

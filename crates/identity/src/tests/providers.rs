@@ -9,7 +9,7 @@ use crate::testing::{NOW, RESOURCE, TestKey, World};
 #[tokio::test]
 async fn s3_27_auth0() {
     let issuer = "https://tenant.eu.auth0.example/";
-    let world = World::with(TestKey::rsa(), |jwt| jwt.issuer = issuer.into()).await;
+    let world = World::with(TestKey::rsa(), |jwt| jwt.rules.issuer = issuer.into()).await;
     let user = json!({
         "iss": issuer, "sub": "auth0|42", "aud": [RESOURCE, "https://tenant.eu.auth0.example/userinfo"],
         "azp": "spa", "scope": "openid mcp", "iat": NOW.0, "exp": NOW.0 + 86400,
@@ -32,8 +32,8 @@ async fn s3_27_auth0() {
 async fn s3_28_okta() {
     let issuer = "https://dev.okta.example/oauth2/default";
     let world = World::with(TestKey::rsa(), |jwt| {
-        jwt.issuer = issuer.into();
-        jwt.audiences = vec!["api://mcp-server".into()];
+        jwt.rules.issuer = issuer.into();
+        jwt.rules.audiences = vec!["api://mcp-server".into()];
     })
     .await;
     let claims = json!({
@@ -53,10 +53,10 @@ async fn s3_28_okta() {
 async fn s3_29_cognito() {
     let issuer = "https://cognito-idp.eu-west-1.amazonaws.example/eu-west-1_x";
     let world = World::with(TestKey::rsa(), |jwt| {
-        jwt.issuer = issuer.into();
+        jwt.rules.issuer = issuer.into();
         jwt.audience_claim = AudienceClaim::ClientId;
-        jwt.audiences = vec!["client-1".into()];
-        jwt.claims.groups = ClaimPath::parse("cognito:groups").unwrap();
+        jwt.rules.audiences = vec!["client-1".into()];
+        jwt.rules.claims.groups = ClaimPath::parse("cognito:groups").unwrap();
     })
     .await;
     let claims = json!({
@@ -101,9 +101,9 @@ async fn s3_30_entra_both_versions() {
     let v1 = "https://sts.windows.example/tid/";
     let guid = "11111111-2222-3333-4444-555555555555";
     let world = World::with(TestKey::rsa(), |jwt| {
-        jwt.issuer = v2.into();
+        jwt.rules.issuer = v2.into();
         jwt.issuers = vec![v1.into()];
-        jwt.audiences = vec![guid.into(), format!("api://{guid}").into()];
+        jwt.rules.audiences = vec![guid.into(), format!("api://{guid}").into()];
     })
     .await;
     let common = |token: crate::testing::Token<'_>| {
@@ -162,8 +162,8 @@ async fn s3_30_entra_both_versions() {
 async fn s3_26_keycloak_has_roles_below_realm_access() {
     let issuer = "https://id.example/realms/acme";
     let world = World::with(TestKey::rsa(), |jwt| {
-        jwt.issuer = issuer.into();
-        jwt.claims.groups = ClaimPath::parse("realm_access.roles").unwrap();
+        jwt.rules.issuer = issuer.into();
+        jwt.rules.claims.groups = ClaimPath::parse("realm_access.roles").unwrap();
     })
     .await;
     let claims = json!({

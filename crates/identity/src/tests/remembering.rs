@@ -132,8 +132,7 @@ async fn the_memory_is_bounded_in_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let (key, file) = (TestKey::es256(), directory.path().join("jwks"));
     publish(&file, &[key.jwk("k1")]);
-    let kind =
-        config::AuthenticatorKind::Jwks(crate::testing::jwt(), config::KeySource::File(file));
+    let kind = crate::testing::settings().jwks(config::KeySource::File(file));
     let mut config = crate::testing::config(vec![("corp", kind)]);
     config.credential_cache = 20 * 1024;
     let all = crate::Authenticators::start(&config, crate::testing::clock())

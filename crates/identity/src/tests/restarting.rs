@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::{AuthenticatorKind, ClaimPath, Config, IdentityHeaders, Jwt, KeySource};
 
 use super::starting::{DOCUMENT, builder, idp};
-use crate::testing::{NOW, RESOURCE, TestKey, Token, ask, clock, config, jwt, publish, route};
+use crate::testing::{NOW, RESOURCE, TestKey, Token, ask, clock, config, publish, route, settings};
 use crate::{Authenticators, RouteAuthenticator};
 
 /// One provider whose keys lie in a file, and its configuration.
@@ -23,7 +23,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let (key, file) = (TestKey::es256(), directory.path().join("jwks.json"));
         publish(&file, &[key.jwk("k1")]);
-        let kind = AuthenticatorKind::Jwks(jwt(), KeySource::File(file.clone()));
+        let kind = settings().jwks(KeySource::File(file.clone()));
         let config = config(vec![("corp", kind)]);
         let all = Authenticators::start(&config, clock()).await.unwrap();
         Self {
@@ -40,7 +40,7 @@ impl World {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Jwt)) {
-        let AuthenticatorKind::Jwks(jwt, _) = &mut self.config.authenticators[0].kind else {
+        let AuthenticatorKind::Jwks { jwt, .. } = &mut self.config.authenticators[0].kind else {
             panic!("the provider has a file")
         };
         change(jwt);
@@ -75,7 +75,7 @@ async fn sec_12_of_a_changed_authenticator_nothing_is_believed_any_more() {
     let mut world = World::new().await;
     let token = Token::new(&world.key).sign();
     let before = ask(&mcp(&world.all), &token, NOW).await.unwrap();
-    world.change(|jwt| jwt.leeway = Duration::ZERO);
+    world.change(|jwt| jwt.rules.leeway = Duration::ZERO);
     let next = world.restarted().await;
     assert!(!mcp(&next).still_good(&before, Some(NOW)));
     let after = ask(&mcp(&next), &token, NOW).await.unwrap();
@@ -104,9 +104,9 @@ async fn sec_12_an_authenticator_that_changed_places_is_the_same() {
     let mut world = World::new().await;
     let token = Token::new(&world.key).sign();
     let before = ask(&mcp(&world.all), &token, NOW).await.unwrap();
-    let mut other = jwt();
-    other.issuer = "https://another.example".into();
-    let kind = AuthenticatorKind::Jwks(other, KeySource::File(world.file.clone()));
+    let mut other = settings();
+    other.rules.issuer = "https://another.example".into();
+    let kind = other.jwks(KeySource::File(world.file.clone()));
     let first = config(vec![("a-new-one", kind)]).authenticators.remove(0);
     world.config.authenticators.insert(0, first);
     let next = world.restarted().await;
@@ -186,10 +186,10 @@ async fn a_key_file_is_read_again_at_once() {
 async fn keys_at_a_url_are_not_fetched_again() {
     let idp = idp().await;
     let config = |leeway| {
-        let mut jwt = jwt();
-        jwt.issuer = idp.issuer().into();
-        jwt.leeway = Duration::from_secs(leeway);
-        config(vec![("corp", AuthenticatorKind::Oidc(jwt))])
+        let mut jwt = settings();
+        jwt.rules.issuer = idp.issuer().into();
+        jwt.rules.leeway = Duration::from_secs(leeway);
+        config(vec![("corp", jwt.oidc())])
     };
     let first = Authenticators::start(&config(30), clock()).await.unwrap();
     let fetched = || idp.fetches(DOCUMENT);
@@ -208,9 +208,9 @@ async fn s4_8_a_new_one_that_cannot_be_reached_changes_nothing() {
     let gone = builder().start().await.unwrap();
     let issuer = gone.issuer().to_owned();
     drop(gone);
-    let mut jwt = jwt();
-    jwt.issuer = issuer.into();
-    let new = config(vec![("new", AuthenticatorKind::Oidc(jwt))]).authenticators;
+    let mut jwt = settings();
+    jwt.rules.issuer = issuer.into();
+    let new = config(vec![("new", jwt.oidc())]).authenticators;
     world.config.authenticators.extend(new);
     let error = world
         .all

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{AuthenticatorKind, Jwt, KeySource, Start};
+use config::{KeySource, Start};
 use testbed::Idp;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::testing::{NOW, RESOURCE, ask, clock, config, jwt};
+use crate::testing::{NOW, RESOURCE, Settings, ask, clock, config, settings};
 use crate::{Authenticators, RouteAuthenticator, StartError, Timestamp};
 
 pub(super) const DOCUMENT: &str = "/.well-known/openid-configuration";
@@ -27,16 +27,12 @@ pub(super) async fn start(issuer: &str) -> Result<Arc<Authenticators>, StartErro
 
 async fn start_with(
     issuer: &str,
-    change: impl FnOnce(&mut Jwt),
+    change: impl FnOnce(&mut Settings),
 ) -> Result<Arc<Authenticators>, StartError> {
-    let mut jwt = jwt();
-    jwt.issuer = issuer.into();
+    let mut jwt = settings();
+    jwt.rules.issuer = issuer.into();
     change(&mut jwt);
-    Authenticators::start(
-        &config(vec![("corp", AuthenticatorKind::Oidc(jwt))]),
-        clock(),
-    )
-    .await
+    Authenticators::start(&config(vec![("corp", jwt.oidc())]), clock()).await
 }
 
 pub(super) async fn refused(issuer: &str) -> String {
@@ -203,9 +199,9 @@ async fn one_odd_key_of_a_provider_does_not_keep_anybody_out() {
 #[tokio::test]
 async fn s3_5_keys_by_url_need_no_discovery() {
     let idp = idp().await;
-    let mut jwt = jwt();
-    jwt.issuer = idp.issuer().into();
-    let kind = AuthenticatorKind::Jwks(jwt, KeySource::Url(idp.url("/jwks").into()));
+    let mut jwt = settings();
+    jwt.rules.issuer = idp.issuer().into();
+    let kind = jwt.jwks(KeySource::Url(idp.url("/jwks").into()));
     let all = Authenticators::start(&config(vec![("corp", kind)]), clock())
         .await
         .unwrap();
@@ -217,7 +213,7 @@ async fn s3_5_keys_by_url_need_no_discovery() {
 #[tokio::test]
 async fn s3_5_keys_in_a_file_that_is_not_there_are_told() {
     let file = tempfile::tempdir().unwrap().path().join("none.json");
-    let kind = AuthenticatorKind::Jwks(jwt(), KeySource::File(file.clone()));
+    let kind = settings().jwks(KeySource::File(file.clone()));
     let started = Authenticators::start(&config(vec![("corp", kind)]), clock()).await;
     let text = started.map(|_| ()).unwrap_err().to_string();
     assert!(text.contains("failed to fetch JWKS"), "{text}");
@@ -229,7 +225,7 @@ async fn keys_in_a_file_have_a_largest_size() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("jwks.json");
     let started = async || {
-        let kind = AuthenticatorKind::Jwks(jwt(), KeySource::File(file.clone()));
+        let kind = settings().jwks(KeySource::File(file.clone()));
         let started = Authenticators::start(&config(vec![("corp", kind)]), clock()).await;
         started.map(|_| ()).map_err(|error| error.to_string())
     };
@@ -292,7 +288,7 @@ async fn s3_47_keys_that_are_there_serve_while_the_provider_is_away() {
 async fn s4_8_start_lazy_answers_503_until_the_provider_is_reached() {
     let idp = idp().await;
     idp.go_down();
-    let all = start_with(idp.issuer(), |jwt| jwt.start = Start::Lazy)
+    let all = start_with(idp.issuer(), |jwt| jwt.fetch.start = Start::Lazy)
         .await
         .unwrap();
     assert!(all.is_ready(), "a lazy one does not hold up readiness");
@@ -327,9 +323,9 @@ async fn start_asks_all_providers_at_the_same_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let idp = idp().await;
     let kind = |issuer: &str| {
-        let mut jwt = jwt();
-        jwt.issuer = issuer.into();
-        AuthenticatorKind::Oidc(jwt)
+        let mut jwt = settings();
+        jwt.rules.issuer = issuer.into();
+        jwt.oidc()
     };
     let issuer = format!("http://{}", silent.local_addr().unwrap());
     let config = config(vec![

@@ -41,7 +41,7 @@ async fn s3_46_t_j3_the_log_says_for_how_long() {
 
 #[tokio::test]
 async fn s3_46_leeway_zero_means_zero() {
-    let world = World::with(TestKey::es256(), |jwt| jwt.leeway = Duration::ZERO).await;
+    let world = World::with(TestKey::es256(), |jwt| jwt.rules.leeway = Duration::ZERO).await;
     check(&world, "exp", NOW.0, "expired").await;
     check(&world, "exp", NOW.0 + 1, "ok").await;
     check(&world, "nbf", NOW.0 + 1, "not_yet_valid").await;

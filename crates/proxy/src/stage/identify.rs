@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use config::Transport;
 use http::header::AUTHORIZATION;
-use identity::{Caller, Presented, Timestamp};
+use identity::{Caller, Evidence, Presented, Timestamp};
 
 use crate::plan::Site;
 use crate::stage::trust::Arrival;
@@ -33,7 +33,29 @@ pub(crate) fn presented<'a>(
     if let Some(query) = arrival.head.uri.query() {
         credential_free(query, site.transport)?;
     }
-    Ok(authentication.look(headers, now)?)
+    Ok(authentication.look(&evidence(arrival), now)?)
+}
+
+/// What of a request may say who is calling.
+fn evidence(arrival: &Arrival) -> Evidence<'_> {
+    let Arrival {
+        head,
+        secure,
+        authority,
+        session,
+        peer,
+        ..
+    } = arrival;
+    let certificate = session.as_ref().and_then(|session| session.client());
+    Evidence {
+        headers: &head.headers,
+        method: &head.method,
+        secure: *secure,
+        authority,
+        path: head.uri.path(),
+        certificate: certificate.map(|certificate| &*certificate.thumbprint),
+        peer: *peer,
+    }
 }
 
 /// Who it is that presents this.

@@ -144,6 +144,7 @@ pub(crate) fn outbound(
         authority,
         secure,
         session: _,
+        peer: _,
     } = arrival;
     let limit = site.injection.body_limit;
     if body.size_hint().lower() > limit {

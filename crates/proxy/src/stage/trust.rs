@@ -44,6 +44,8 @@ pub(crate) struct Arrival {
     pub(crate) secure: bool,
     /// Of a connection with TLS: knows the verified client certificate.
     pub(crate) session: Option<Arc<Session>>,
+    /// Who opened the connection.
+    pub(crate) peer: IpAddr,
 }
 
 /// Reads who is there and whom they ask, or refuses a request that can be read in two ways. `client` is told as soon as it is known.
@@ -95,6 +97,7 @@ pub(crate) fn arrival(
                 authority,
                 secure,
                 session: peer.session.clone(),
+                peer: peer.address.ip(),
             });
         }
         return Err(Refusal::Misdirected {
@@ -115,6 +118,7 @@ pub(crate) fn arrival(
         authority,
         secure,
         session: peer.session.clone(),
+        peer: peer.address.ip(),
     })
 }
 

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::testing::{Fixed, good, try_load, with, wrong};
-use crate::{Algorithm, AudienceClaim, AuthenticatorKind, Jwt, KeySource, Start, TokenType, load};
+use crate::{
+    Algorithm, AudienceClaim, AuthenticatorKind, Fetch, Jwt, KeySource, Rules, Start, TokenType,
+    load,
+};
 
 /// One oidc authenticator with these further fields.
 fn oidc(fields: &str) -> String {
@@ -20,8 +23,34 @@ fn jwks(fields: &str) -> String {
 
 #[track_caller]
 fn jwt(fields: &str) -> Jwt {
+    provider(fields).0
+}
+
+fn rules(fields: &str) -> Rules {
+    jwt(fields).rules
+}
+
+fn fetch(fields: &str) -> Fetch {
+    provider(fields).2
+}
+
+fn algorithms(fields: &str) -> Vec<Algorithm> {
+    provider(fields).1
+}
+
+fn provider(fields: &str) -> (Jwt, Vec<Algorithm>, Fetch) {
     match good(&oidc(fields)).authenticators.remove(0).kind {
-        AuthenticatorKind::Oidc(jwt) | AuthenticatorKind::Jwks(jwt, _) => jwt,
+        AuthenticatorKind::Oidc {
+            jwt,
+            algorithms,
+            fetch,
+        }
+        | AuthenticatorKind::Jwks {
+            jwt,
+            algorithms,
+            fetch,
+            ..
+        } => (jwt, algorithms, fetch),
     }
 }
 
@@ -113,10 +142,10 @@ fn t_o15_s3_5_jwks_needs_keys_from_one_place() {
         &["authenticators.corp.oidc.jwks_uri: is not for oidc"],
     );
     let config = good(&jwks("jwks_uri: 'https://a.example/k'"));
-    let AuthenticatorKind::Jwks(_, source) = &config.authenticators[0].kind else {
+    let AuthenticatorKind::Jwks { keys, .. } = &config.authenticators[0].kind else {
         panic!("not jwks")
     };
-    assert_eq!(*source, KeySource::Url("https://a.example/k".into()));
+    assert_eq!(*keys, KeySource::Url("https://a.example/k".into()));
 }
 
 #[test]
@@ -142,11 +171,11 @@ fn sec_20_key_files_and_certificates_are_looked_at() {
     let config = load(&text, &files(r#"{"keys":[]}"#, good_ca))
         .unwrap_or_else(|problems| panic!("{problems}"))
         .config;
-    let AuthenticatorKind::Jwks(jwt, source) = &config.authenticators[0].kind else {
+    let AuthenticatorKind::Jwks { fetch, keys, .. } = &config.authenticators[0].kind else {
         panic!("not jwks")
     };
     assert_eq!(
-        (source, &jwt.ca),
+        (keys, &fetch.ca),
         (
             &KeySource::File("/keys.json".into()),
             &Some(PathBuf::from("/ca.pem"))
@@ -178,8 +207,8 @@ fn sec_20_key_files_and_certificates_are_looked_at() {
 
 #[test]
 fn s3_10_algorithms() {
-    assert_eq!(jwt("").algorithms, [Algorithm::Rs256, Algorithm::Es256]);
-    assert_eq!(jwt("algorithms: [EdDSA]").algorithms, [Algorithm::EdDsa]);
+    assert_eq!(algorithms(""), [Algorithm::Rs256, Algorithm::Es256]);
+    assert_eq!(algorithms("algorithms: [EdDSA]"), [Algorithm::EdDsa]);
     field("algorithms: []", "algorithms", "names no algorithm");
     field(
         "algorithms: [RS256, RS256]",
@@ -200,8 +229,8 @@ fn s3_10_algorithms() {
 
 #[test]
 fn s3_14_a_key_set_is_kept_for_fifteen_minutes_or_as_said() {
-    assert_eq!(jwt("").cache, Duration::from_mins(15));
-    assert_eq!(jwt("cache: 600s").cache, Duration::from_mins(10));
+    assert_eq!(fetch("").cache, Duration::from_mins(15));
+    assert_eq!(fetch("cache: 600s").cache, Duration::from_mins(10));
     field("cache: 0s", "cache", "must be at least 1s");
     field("cache: 0", "cache", "must be at least 1s");
     field("cache: 600", "cache", "`600` has no unit");
@@ -209,7 +238,7 @@ fn s3_14_a_key_set_is_kept_for_fifteen_minutes_or_as_said() {
 
 #[test]
 fn s3_35_s4_3_an_audience_is_never_unchecked() {
-    assert!(jwt("audiences: []").audiences.is_empty());
+    assert!(rules("audiences: []").audiences.is_empty());
     field("audiences: ['']", "audiences[0]", "`` is empty");
     field(
         "audiences: [any]",
@@ -221,7 +250,7 @@ fn s3_35_s4_3_an_audience_is_never_unchecked() {
         "audiences[1]",
         "is in the list already",
     );
-    assert_eq!(jwt("audiences: [12345]").audiences, ["12345".into()]);
+    assert_eq!(rules("audiences: [12345]").audiences, ["12345".into()]);
     field(
         "audiences: [1.10]",
         "audiences[0]",
@@ -245,8 +274,8 @@ fn s3_36_tokens_may_be_bounded_in_lifetime() {
 
 #[test]
 fn leeway_is_at_most_a_minute() {
-    assert_eq!(jwt("leeway: 0s").leeway, Duration::ZERO);
-    assert_eq!(jwt("leeway: 60s").leeway, Duration::from_mins(1));
+    assert_eq!(rules("leeway: 0s").leeway, Duration::ZERO);
+    assert_eq!(rules("leeway: 60s").leeway, Duration::from_mins(1));
     field("leeway: 61s", "leeway", "must be at most 1m");
 }
 
@@ -265,8 +294,8 @@ fn sec_13_token_types() {
 
 #[test]
 fn sec_4_email_is_trusted_only_when_said() {
-    assert!(!jwt("").trust_email);
-    assert!(jwt("trust_email: true").trust_email);
+    assert!(!rules("").trust_email);
+    assert!(rules("trust_email: true").trust_email);
     field(
         "trust_email: yes",
         "trust_email",
@@ -276,19 +305,15 @@ fn sec_4_email_is_trusted_only_when_said() {
 
 #[test]
 fn further_fields() {
-    let settings = jwt(
+    let (jwt, _, fetch) = provider(
         "issuers: ['https://old.example'], audience_claim: client_id, audiences: [c], start: lazy, trust_email: true, max_stale: 0s",
     );
-    assert_eq!(settings.issuers, ["https://old.example".into()]);
+    assert_eq!(jwt.issuers, ["https://old.example".into()]);
     assert_eq!(
-        (
-            settings.audience_claim,
-            settings.start,
-            settings.trust_email
-        ),
+        (jwt.audience_claim, fetch.start, jwt.rules.trust_email),
         (AudienceClaim::ClientId, Start::Lazy, true)
     );
-    assert_eq!(settings.max_stale, Duration::ZERO);
+    assert_eq!(fetch.max_stale, Duration::ZERO);
     field(
         "issuers: ['https://login.example.com/']",
         "issuers",
@@ -306,7 +331,7 @@ fn further_fields() {
         "proxy",
         "`***` has a host that is not a name or an address",
     );
-    let claims = jwt("claims: { scopes: realm_access.roles }").claims;
+    let claims = rules("claims: { scopes: realm_access.roles }").claims;
     assert_eq!(claims.scopes.len(), 1);
 }
 

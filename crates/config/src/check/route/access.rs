@@ -224,7 +224,7 @@ fn one_issuer_each(
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
         let Some(jwt) = entry.jwt() else { continue };
-        for issuer in std::iter::once(&jwt.issuer).chain(&jwt.issuers) {
+        for issuer in std::iter::once(&jwt.rules.issuer).chain(&jwt.issuers) {
             let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
             match seen
                 .iter()
@@ -253,7 +253,7 @@ fn client_ids_are_named(
 ) {
     for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
         let unnamed = entry.jwt().is_some_and(|jwt| {
-            jwt.audience_claim == AudienceClaim::ClientId && jwt.audiences.is_empty()
+            jwt.audience_claim == AudienceClaim::ClientId && jwt.rules.audiences.is_empty()
         });
         if unnamed {
             notes.missing(place, format!("{} takes client ids as audiences (audience_claim), so name the client ids that may call here", entry.name));

@@ -1,0 +1,103 @@
+//! Who may vouch for a caller, as YAML.
+
+use serde_yaml::Value;
+
+use super::{block, duration, list, shown as display, text, texts, word};
+use crate::checked::{
+    Algorithm, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource, Rules,
+};
+
+type Fields = Vec<(&'static str, Value)>;
+
+pub(super) fn shown(authenticator: &Authenticator) -> Value {
+    match &authenticator.kind {
+        AuthenticatorKind::Oidc {
+            jwt,
+            algorithms,
+            fetch,
+        } => block([("oidc", provider(jwt, algorithms, fetch, None))]),
+        AuthenticatorKind::Jwks {
+            jwt,
+            algorithms,
+            fetch,
+            keys,
+        } => block([("jwks", provider(jwt, algorithms, fetch, Some(keys)))]),
+    }
+}
+
+fn provider(jwt: &Jwt, algorithms: &[Algorithm], fetch: &Fetch, keys: Option<&KeySource>) -> Value {
+    let (uri, file) = match keys {
+        None => (Value::Null, Value::Null),
+        Some(KeySource::Url(url)) => (text(url), Value::Null),
+        Some(KeySource::File(path)) => (Value::Null, display(path.display())),
+    };
+    let sources = vec![("jwks_uri", uri), ("jwks_file", file)];
+    let algorithms = vec![("algorithms", list(algorithms.iter().map(word)))];
+    block(
+        [
+            rules(&jwt.rules),
+            sources,
+            self::jwt(jwt),
+            algorithms,
+            self::fetch(fetch),
+        ]
+        .concat(),
+    )
+}
+
+fn rules(rules: &Rules) -> Fields {
+    let implied = rules.scope_map.iter();
+    vec![
+        ("issuer", text(&rules.issuer)),
+        ("audiences", texts(&rules.audiences)),
+        ("shared_audience", Value::Bool(rules.shared_audience)),
+        ("leeway", duration(rules.leeway)),
+        ("claims", claims(&rules.claims)),
+        (
+            "scope_map",
+            block(implied.map(|(scope, implied)| (&**scope, texts(implied)))),
+        ),
+        ("trust_email", Value::Bool(rules.trust_email)),
+    ]
+}
+
+fn jwt(jwt: &Jwt) -> Fields {
+    vec![
+        ("issuers", texts(&jwt.issuers)),
+        ("audience_claim", word(&jwt.audience_claim)),
+        ("token_types", list(jwt.token_types.iter().map(word))),
+        ("nonce_allowed", Value::Bool(jwt.nonce_allowed)),
+        (
+            "max_token_lifetime",
+            jwt.max_token_lifetime.map_or(Value::Null, duration),
+        ),
+    ]
+}
+
+fn fetch(fetch: &Fetch) -> Fields {
+    let ca = fetch.ca.as_ref();
+    let proxy = fetch.proxy.as_ref();
+    vec![
+        ("cache", duration(fetch.cache)),
+        ("max_stale", duration(fetch.max_stale)),
+        ("start", word(&fetch.start)),
+        ("ca", ca.map_or(Value::Null, |path| display(path.display()))),
+        (
+            "proxy",
+            proxy.map_or(Value::Null, |proxy| text(proxy.shown())),
+        ),
+    ]
+}
+
+fn claims(claims: &Claims) -> Value {
+    block([
+        ("subject", text(claims.subject.as_str())),
+        (
+            "scopes",
+            list(claims.scopes.iter().map(|path| text(path.as_str()))),
+        ),
+        ("email", text(claims.email.as_str())),
+        ("name", text(claims.name.as_str())),
+        ("groups", text(claims.groups.as_str())),
+    ])
+}
