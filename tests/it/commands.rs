@@ -210,7 +210,7 @@ async fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         "{}",
         help.stdout
     );
-    for word in ["run", "check", "schema", "health", "demo"] {
+    for word in ["run", "check", "init", "schema", "health", "demo"] {
         assert!(help.stdout.contains(&format!("\n  {word} ")), "{word}");
     }
 }

@@ -45,6 +45,7 @@ mod manifests;
 mod methods;
 mod operator;
 mod own_answers;
+mod presets;
 mod protected_resource;
 mod providers;
 mod proxy_protocol;

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod health;
+mod init;
 mod key;
 mod logging;
 mod report;
@@ -53,6 +54,18 @@ enum Command {
         /// Read variables from this file first; the process environment wins
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
+    },
+    /// Write a commented configuration to begin with
+    Init {
+        /// What it is for
+        #[arg(long, value_enum, value_name = "NAME")]
+        preset: init::Preset,
+        /// Where to; `-` is stdout
+        #[arg(short, long, value_name = "FILE", default_value = "gateway.yaml")]
+        output: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
     },
     /// Print the JSON Schema of gateway.yaml
     Schema,
@@ -122,6 +135,11 @@ fn main() -> ExitCode {
         Command::Check { resolved, env_file } => {
             check::check(arguments.config, env_file.as_deref(), resolved)
         }
+        Command::Init {
+            preset,
+            output,
+            force,
+        } => init::init(preset, &output, force),
         Command::Schema => check::schema(),
         Command::Key { what: None } => key::random(),
         Command::Key {

@@ -53,6 +53,11 @@ pub(crate) fn failure(error: &dyn std::error::Error) -> End {
     End::Failed
 }
 
+/// Something that is not done, and why.
+pub(crate) fn refusal(text: &str) {
+    say("error", text);
+}
+
 pub(crate) fn hint(text: &str) {
     say("hint", text);
 }

@@ -1,4 +1,4 @@
-//! `${NAME}`, `${NAME:-default}` and `${file:/path}` on scalars; `$$` is a dollar.
+//! `${NAME}`, `${NAME:-default}` and `${file:/path}` on scalars; `$$` is a dollar. A default may hold further `${…}`.
 //!
 //! What is put in is text and stays text: it is never looked at for `${…}` again, never becomes a list, a key or a number. Since it may
 //! be a secret, it is marked, and no message shows it.
@@ -14,6 +14,8 @@ use crate::problem::Flaw;
 use crate::sources::Sources;
 use crate::written;
 
+/// How deep defaults may stand in defaults.
+const DEEPEST: usize = 4;
 /// The largest file `${file:…}` puts in.
 const LARGEST_FILE: usize = 64 << 10;
 
@@ -49,7 +51,7 @@ fn one(text: &str, place: &Place, sources: &dyn Sources, notes: &mut Notes) -> S
         notes.wrong(place, "contains a NUL character");
         return written::reported();
     }
-    let filled = fill(text, sources);
+    let filled = fill(text, sources, DEEPEST);
     for warning in filled.warnings {
         notes.warn(place, warning);
     }
@@ -76,7 +78,7 @@ struct Filled {
     warnings: Vec<Flaw>,
 }
 
-fn fill(text: &str, sources: &dyn Sources) -> Filled {
+fn fill(text: &str, sources: &dyn Sources, deeper: usize) -> Filled {
     let mut filled = Filled::default();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -85,7 +87,7 @@ fn fill(text: &str, sources: &dyn Sources) -> Filled {
             filled.text.push('$');
             rest = after;
         } else if let Some(inside) = after.strip_prefix('{') {
-            let Some((inside, after)) = inside.split_once('}') else {
+            let Some((inside, after)) = split_at_end(inside) else {
                 filled.flaws.push(
                     Flaw::new("has a `${` without its `}`")
                         .hint("write `$$` for a dollar that means itself"),
@@ -93,9 +95,9 @@ fn fill(text: &str, sources: &dyn Sources) -> Filled {
                 return filled;
             };
             filled.given = true;
-            match value(inside, sources, &mut filled.warnings) {
+            match value(inside, sources, deeper, &mut filled.warnings) {
                 Ok(value) => filled.text.push_str(&value),
-                Err(flaw) => filled.flaws.push(flaw),
+                Err(flaws) => filled.flaws.extend(flaws),
             }
             rest = after;
         } else {
@@ -111,29 +113,77 @@ fn fill(text: &str, sources: &dyn Sources) -> Filled {
     filled
 }
 
+/// Cuts at the `}` that ends the `${` before `inside`; those of a `${…}` in its default end that.
+fn split_at_end(inside: &str) -> Option<(&str, &str)> {
+    let mut open = 0usize;
+    let mut before = ' ';
+    for (at, c) in inside.char_indices() {
+        match c {
+            '{' if before == '$' => open += 1,
+            '}' if open == 0 => {
+                let (inside, rest) = inside.split_at(at);
+                return Some((inside, rest.strip_prefix('}')?));
+            }
+            '}' => open -= 1,
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
 /// What `${inside}` stands for.
-fn value(inside: &str, sources: &dyn Sources, warnings: &mut Vec<Flaw>) -> Result<String, Flaw> {
+fn value(
+    inside: &str,
+    sources: &dyn Sources,
+    deeper: usize,
+    warnings: &mut Vec<Flaw>,
+) -> Result<String, Vec<Flaw>> {
     if let Some(path) = inside.strip_prefix("file:") {
-        return file(path, sources, warnings);
+        return file(path, sources, warnings).map_err(|flaw| vec![flaw]);
     }
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
     };
     if !is_variable_name(name) {
-        return Err(Flaw::new("has a `${…}` that names no variable")
-            .hint("the forms are ${NAME}, ${NAME:-default} and ${file:/path}"));
+        let flaw = Flaw::new("has a `${…}` that names no variable")
+            .hint("the forms are ${NAME}, ${NAME:-default} and ${file:/path}");
+        return Err(vec![flaw]);
     }
-    let found = sources.var(name);
-    match (found, default) {
-        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
-        (Some(value), _) => {
+    match (sources.var(name), default) {
+        (Some(value), default) if !value.is_empty() || default.is_none() => {
             warnings.extend(suspicious(&format!("`{name}`"), &value));
             Ok(value)
         }
-        (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(Flaw::new(format!("the variable `{name}` is not set"))
-            .hint(format!("set it, or give a default: ${{{name}:-value}}"))),
+        (_, Some(default)) => otherwise(default, sources, deeper, warnings),
+        (_, None) => {
+            let flaw = Flaw::new(format!("the variable `{name}` is not set"))
+                .hint(format!("set it, or give a default: ${{{name}:-value}}"));
+            Err(vec![flaw])
+        }
+    }
+}
+
+/// What stands for a variable that is not set, or empty: text of the file itself, in which `${…}` may stand.
+fn otherwise(
+    default: &str,
+    sources: &dyn Sources,
+    deeper: usize,
+    warnings: &mut Vec<Flaw>,
+) -> Result<String, Vec<Flaw>> {
+    if !default.contains("${") {
+        return Ok(default.to_owned());
+    }
+    let Some(deeper) = deeper.checked_sub(1) else {
+        return Err(vec![Flaw::new("has defaults in defaults in defaults")]);
+    };
+    let filled = fill(default, sources, deeper);
+    warnings.extend(filled.warnings);
+    if filled.flaws.is_empty() {
+        Ok(filled.text)
+    } else {
+        Err(filled.flaws)
     }
 }
 

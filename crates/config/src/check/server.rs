@@ -6,6 +6,8 @@ mod tls;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::{GIB, KIB, MIB, dangerous};
 use crate::checked::{Cors, Limits, Period, Rate, Server, Timeouts};
 use crate::notes::{Listed, Notes};
@@ -13,11 +15,12 @@ use crate::origin::{Origin, Scheme};
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
+use crate::scalar::name::Proxies;
 use crate::scalar::rate::Budget;
 use crate::scalar::unit::Count;
 use crate::scalar::url::AllowedOrigin;
 use crate::sources::Sources;
-use crate::written::{Block, List, Text};
+use crate::written::{Block, List, OneOrMany, Text};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -44,7 +47,7 @@ pub(super) fn check(
     let url_place = place.key("public_url");
     let url_written = raw.public_url.is_some();
     let public_url = notes.text(&url_place, raw.public_url.as_ref());
-    let proxies = notes.list(&place.key("trusted_proxies"), raw.trusted_proxies.as_ref());
+    let (proxies, proxies_known) = proxies(&place, raw.trusted_proxies.as_ref(), notes);
 
     let is_https = raw.tls.is_some();
     let tls = raw
@@ -57,7 +60,7 @@ pub(super) fn check(
             notes.missing(&url_place, "needed as soon as a listener is not on loopback: what clients type, like https://mcp.example.com");
         }
         // Beyond this machine only a TLS terminator may hear plain HTTP (SEC-38).
-        if !is_https && !plain_http && proxies.whole && proxies.items.is_empty() {
+        if !is_https && !plain_http && proxies_known && proxies.is_empty() {
             notes.wrong(
                 &listen_place,
                 Flaw::new("serves plain HTTP beyond this machine").hint(
@@ -119,7 +122,7 @@ pub(super) fn check(
         allowed_hosts: notes
             .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
             .items,
-        trusted_proxies: proxies.items,
+        trusted_proxies: proxies,
         proxy_protocol: notes
             .list(&place.key("proxy_protocol"), raw.proxy_protocol.as_ref())
             .items,
@@ -143,6 +146,20 @@ pub(super) fn http_off_loopback(place: &Place, url: &Origin, plain_http: bool, n
             Flaw::new("is http and not on loopback").hint("most clients refuse to log in there; use https, or say server.dangerous: [plain_http]"),
         );
     }
+}
+
+/// Who is believed, and whether all of it could be read.
+fn proxies(
+    place: &Place,
+    field: Option<&OneOrMany<Proxies>>,
+    notes: &mut Notes,
+) -> (Vec<IpNet>, bool) {
+    let listed = notes.one_or_many(&place.key("trusted_proxies"), field);
+    let networks = listed
+        .items
+        .into_iter()
+        .flat_map(|Proxies(networks)| networks);
+    (networks.collect(), listed.whole)
 }
 
 fn addresses(place: &Place, listed: Listed<SocketAddr>, notes: &mut Notes) -> Vec<SocketAddr> {

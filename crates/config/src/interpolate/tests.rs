@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::fill;
+use super::{DEEPEST, fill};
 use crate::load;
 use crate::testing::{Fixed, with};
 
@@ -16,7 +16,7 @@ fn sources() -> Fixed {
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
-    let filled = fill(text, &sources());
+    let filled = fill(text, &sources(), DEEPEST);
     let flaws: Vec<&str> = filled
         .flaws
         .iter()
@@ -50,6 +50,25 @@ fn values_are_put_in() {
 fn sec_81_what_was_put_in_is_never_expanded_again() {
     check("${NESTED}", "${A} $$ $x");
     check("${B:-$$}", "$$");
+}
+
+#[test]
+fn s0_66_a_default_may_name_another_variable() {
+    check("${B:-${A}}", "alpha");
+    check("${A:-${B}}", "alpha");
+    check("${B:-${EMPTY:-http://x:${C:-80}}/mcp}!", "http://x:80/mcp!");
+    check("${B:-${NESTED}}", "${A} $$ $x");
+    check(
+        "${B:-${C}/${D}}",
+        "! the variable `C` is not set, the variable `D` is not set",
+    );
+    check("${B:-${A}", "! has a `${` without its `}`");
+    check("${B:-${A}}}", "alpha}");
+    check("${B:-${A}$$}", "alpha$");
+    let deep = |levels: usize| format!("{}x{}", "${B:-".repeat(levels), "}".repeat(levels));
+    check(&deep(5), "x");
+    check(&deep(6), "! has defaults in defaults in defaults");
+    check(&deep(50_000), "! has defaults in defaults in defaults");
 }
 
 #[test]
@@ -224,19 +243,19 @@ fn s1_37_quotes_and_blanks_around_a_value_are_warned_of() {
 proptest! {
     #[test]
     fn any_text_is_read_without_panic(text in "(?s).*", near in "[${}A:a/-]{0,20}") {
-        fill(&text, &sources());
-        fill(&near, &sources());
+        fill(&text, &sources(), DEEPEST);
+        fill(&near, &sources(), DEEPEST);
     }
 
     #[test]
     fn text_without_a_dollar_stays(text in "[^$]*") {
-        let filled = fill(&text, &sources());
+        let filled = fill(&text, &sources(), DEEPEST);
         prop_assert_eq!((filled.text, filled.given, filled.flaws.len()), (text, false, 0));
     }
 
     #[test]
     fn any_value_stays_as_it_is(value in "(?s).*") {
-        let filled = fill("${V}", &Fixed::default().var("V", &value));
+        let filled = fill("${V}", &Fixed::default().var("V", &value), DEEPEST);
         prop_assert_eq!((filled.text, filled.given), (value, true));
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::checked::{ClientAuth, TlsVersion};
 use crate::host::HostPattern;
 use crate::origin::Origin;
-use crate::scalar::name::{FilePath, Reference};
+use crate::scalar::name::{FilePath, Proxies, Reference};
 use crate::scalar::rate::Budget;
 use crate::scalar::unit::{Count, Size};
 use crate::scalar::url::AllowedOrigin;
@@ -31,8 +31,9 @@ pub(crate) struct Server {
     pub(crate) hsts: Option<Block<Hsts>>,
     /// Further host names the gateway answers to; `*.example.com` stands for one label.
     pub(crate) allowed_hosts: Option<List<Text<HostPattern>>>,
-    /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left.
-    pub(crate) trusted_proxies: Option<List<Text<IpNet>>>,
+    /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left. `private` is loopback and all private
+    /// networks; as variables say it, true is `private` and false nobody.
+    pub(crate) trusted_proxies: Option<OneOrMany<Proxies>>,
     /// Networks whose connections begin with a PROXY protocol header, version 1 or 2; the address in it takes the place of the peer's.
     /// Without the header they are closed, and with it those of all others.
     pub(crate) proxy_protocol: Option<List<Text<IpNet>>>,

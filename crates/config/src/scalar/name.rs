@@ -47,6 +47,41 @@ impl Scalar for IpNet {
     }
 }
 
+/// Peers that are believed: a network, or a word for several.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Proxies(pub(crate) Vec<IpNet>);
+
+/// Loopback and the networks that nobody routes on the internet (RFC 1918, RFC 4193).
+const PRIVATE: [&str; 6] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+];
+
+/// `true` and `false` are what a variable like `TRUST_PROXY` says (X6).
+impl Scalar for Proxies {
+    const EXPECTED: &'static str = "a network like 10.0.0.0/8, or `private`";
+    const TAKES_BOOL: bool = true;
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        match text {
+            "private" | "true" => {
+                let networks = PRIVATE.iter().map(|network| IpNet::read(network));
+                Ok(Self(networks.collect::<Result<_, _>>()?))
+            }
+            "false" => Ok(Self(Vec::new())),
+            network => Ok(Self(vec![IpNet::read(network)?])),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "type": ["string", "boolean"] })
+    }
+}
+
 impl Scalar for HostPattern {
     const EXPECTED: &'static str = "a host name like mcp.example.com";
 

@@ -4,6 +4,42 @@ use crate::testing::{good, problems, warnings, wrong};
 use crate::{Cors, HostPattern};
 
 #[test]
+fn x6_s0_24_trust_proxy_means_loopback_and_private_networks() {
+    let open = |more: &str| {
+        format!("server: {{ listen: '0.0.0.0:80', public_url: 'https://a.example'{more} }}")
+    };
+    let trusted = |written: &str| -> Vec<String> {
+        let config = good(&open(&format!(", trusted_proxies: {written}")));
+        let networks = config.server.trusted_proxies.iter();
+        networks.map(ToString::to_string).collect()
+    };
+    let private = [
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+    ];
+    for written in ["private", "[private]", "true", "'true'", "['true']"] {
+        assert_eq!(trusted(written), private, "{written}");
+    }
+    assert_eq!(trusted("10.1.0.0/16"), ["10.1.0.0/16"]);
+    assert_eq!(trusted("[private, 192.0.2.7]").len(), 7);
+    // nobody is trusted, and then nobody may bring plain HTTP from elsewhere
+    for written in ["false", "[false]", "[]"] {
+        wrong(
+            &open(&format!(", trusted_proxies: {written}")),
+            &["server.listen: serves plain HTTP beyond this machine"],
+        );
+    }
+    wrong(
+        &open(", trusted_proxies: yes"),
+        &["server.trusted_proxies[0]: `yes` is not a network"],
+    );
+}
+
+#[test]
 fn listeners() {
     let listen = |text: &str| {
         good(text)

@@ -1,0 +1,376 @@
+//! `init --preset`: each of them is a good configuration, and lets in whom it is for.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+use testbed::gateway::{Finished, Launch};
+use testbed::idp::TokenBuilder;
+use testbed::{Gateway, Idp, Recorder};
+
+use crate::setting::program;
+
+/// The presets, with values like those that people will have.
+const PRESETS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "oauth",
+        &[("OAUTH_ISSUER_URL", "https://login.example.com/")],
+    ),
+    ("none", &[]),
+    ("oidc", &[("OIDC_ISSUER", "https://login.example.com")]),
+    (
+        "auth0",
+        &[
+            ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
+            ("AUTH0_AUDIENCE", "https://mcp.example.com/mcp"),
+        ],
+    ),
+    (
+        "okta",
+        &[
+            ("OKTA_ISSUER", "https://acme.okta.com/oauth2/default"),
+            ("OKTA_AUDIENCE", "api://mcp-server"),
+        ],
+    ),
+    (
+        "entra",
+        &[
+            ("AZURE_TENANT_ID", "00000000-1111-2222-3333-444444444444"),
+            ("AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555"),
+        ],
+    ),
+    (
+        "cognito",
+        &[
+            (
+                "COGNITO_ISSUER",
+                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEf",
+            ),
+            ("COGNITO_AUDIENCE", "1example23456789"),
+        ],
+    ),
+    (
+        "keycloak",
+        &[("KEYCLOAK_ISSUER", "https://id.example.com/realms/acme")],
+    ),
+    (
+        "sidecar",
+        &[("OAUTH_ISSUER_URL", "https://login.example.com/")],
+    ),
+];
+
+fn command(words: &[&str]) -> Launch {
+    let launch = Gateway::launch(program());
+    words.iter().fold(launch, Launch::arg)
+}
+
+/// The text of a preset, as `init` writes it.
+pub(crate) async fn preset(name: &str) -> String {
+    let shown = command(&["init", "--preset", name, "--output", "-"]);
+    let shown = shown.finish().await;
+    assert_eq!((shown.code, &*shown.stderr), (Some(0), ""), "{name}");
+    shown.stdout
+}
+
+async fn check(yaml: &str, variables: &[(&str, &str)]) -> Finished {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let launch = command(&["check", "--resolved", "-c"]).arg(&file);
+    let launch = variables
+        .iter()
+        .fold(launch, |launch, (name, value)| launch.env(name, value));
+    launch.finish().await
+}
+
+#[tokio::test]
+async fn s0_72_every_preset_is_good_and_says_which_variables_it_needs() {
+    let help = command(&["init", "--help"]).finish().await.stdout;
+    for (name, variables) in PRESETS {
+        assert!(help.contains(&format!("- {name}:")), "{name}: {help}");
+        let yaml = preset(name).await;
+        let line = "# yaml-language-server: $schema=gateway.schema.json\n";
+        assert!(yaml.starts_with(line), "{name}");
+        let checked = check(&yaml, variables).await;
+        assert_eq!(checked.code, Some(0), "{name}: {}", checked.stderr);
+        let warned = checked.stderr.contains("anonymous_access");
+        assert_eq!(warned, *name == "none", "{name}: {}", checked.stderr);
+        for (index, (variable, _)) in variables.iter().enumerate() {
+            let mut others = variables.to_vec();
+            others.remove(index);
+            let without = check(&yaml, &others).await;
+            assert_eq!(without.code, Some(2), "{name} without {variable}");
+            let told = format!("the variable `{variable}` is not set");
+            assert!(without.stderr.contains(&told), "{}", without.stderr);
+            let comment = format!("\n#   {variable} ");
+            assert!(yaml.contains(&comment), "{name} explains {variable}");
+        }
+    }
+    let known = help.matches("\n          - ").count();
+    assert_eq!(known, PRESETS.len(), "all of them are tried: {help}");
+}
+
+#[tokio::test]
+async fn s0_72_init_writes_a_file_and_never_over_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let init = |words: &[&str]| command(words).arg("--output").arg(&file).finish();
+    let written = init(&["init", "--preset", "auth0"]).await;
+    assert_eq!((written.code, &*written.stderr), (Some(0), ""));
+    let told = format!(
+        "{} is written; set AUTH0_AUDIENCE and AUTH0_DOMAIN, then try `portcullis check`\n",
+        file.display()
+    );
+    assert_eq!(written.stdout, told);
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        preset("auth0").await
+    );
+    let again = init(&["init", "--preset", "okta"]).await;
+    assert_eq!((again.code, &*again.stdout), (Some(2), ""));
+    assert!(
+        again.stderr.contains("is there already"),
+        "{}",
+        again.stderr
+    );
+    assert!(again.stderr.contains("hint: --force"), "{}", again.stderr);
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        preset("auth0").await
+    );
+    let forced = init(&["init", "--preset", "okta", "--force"]).await;
+    assert_eq!(forced.code, Some(0), "{}", forced.stderr);
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        preset("okta").await
+    );
+    let nowhere = command(&["init", "--preset", "okta", "-o", "/nowhere/x.yaml"]);
+    assert_eq!(nowhere.finish().await.code, Some(1));
+    let unknown = command(&["init", "--preset", "bogus"]).finish().await;
+    assert_eq!(unknown.code, Some(2));
+    for (name, _) in PRESETS {
+        assert!(unknown.stderr.contains(name), "{}", unknown.stderr);
+    }
+}
+
+/// A preset at work, before a provider and a server of ours.
+struct Stage {
+    gateway: Gateway,
+    server: Recorder,
+    idp: Idp,
+}
+
+impl Stage {
+    /// With these variables, and with what the preset says about a provider of the real world changed to ours.
+    async fn start(name: &str, idp: Idp, change: (&str, &str), variables: &[(&str, &str)]) -> Self {
+        let server = Recorder::start().await;
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        let (provider, ours) = change;
+        let yaml = preset(name).await;
+        assert!(yaml.contains(provider), "{name} has {provider}");
+        let yaml = yaml.replace(provider, ours);
+        let yaml = format!("{yaml}\nadmin: {{ listen: \"127.0.0.1:0\" }}\n");
+        let upstream = format!("{}/mcp", server.url());
+        let launch = Gateway::launch(program())
+            .config(&yaml)
+            .env("PORT", &port)
+            .env("UPSTREAM_URL", &upstream);
+        let launch = variables
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, value));
+        Self {
+            gateway: launch.start().await,
+            server,
+            idp,
+        }
+    }
+
+    /// A token of the provider's for the URL that clients type.
+    fn token(&self) -> TokenBuilder {
+        self.idp.token().audience(&self.gateway.url("/mcp"))
+    }
+
+    async fn accepts(&self, token: TokenBuilder) {
+        let call = self.gateway.client().post("/mcp").call("echo", &json!({}));
+        call.bearer(token).send().await.is(200);
+    }
+
+    /// The log's line about the refusal; the server hears nothing of it.
+    async fn refuses(&self, token: impl Into<String>, status: u16, reason: &str) -> String {
+        let before = self.server.requests();
+        let call = self.gateway.client().post("/mcp").call("echo", &json!({}));
+        let answer = call.bearer(token).send().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(self.server.requests(), before);
+        let body: Value = answer.json();
+        let reference = body["reference"].as_str().unwrap();
+        let line = self.gateway.wait_for_log(reference).await;
+        assert!(line.contains(&format!("reason=\"{reason}\"")), "{line}");
+        line
+    }
+}
+
+#[tokio::test]
+async fn s0_3_s0_72_oauth_takes_tokens_of_an_authorization_server() {
+    let idp = Idp::start().await;
+    let issuer = idp.issuer().to_owned();
+    let variables = [("OAUTH_ISSUER_URL", &*issuer)];
+    let stage = Stage::start("oauth", idp, ("", ""), &variables).await;
+    stage.accepts(stage.token().scope("mcp")).await;
+    let other = stage.token().scope("other");
+    stage.refuses(other, 403, "insufficient_scope").await;
+    stage.refuses("opaque", 401, "not_a_jwt").await;
+    let nobody = stage.gateway.client().post("/mcp").call("echo", &json!({}));
+    nobody.send().await.is(401);
+}
+
+#[tokio::test]
+async fn s0_3_s0_72_none_asks_nobody_and_is_for_this_machine() {
+    let stage = Stage::start("none", Idp::start().await, ("", ""), &[]).await;
+    let call = || stage.gateway.client().post("/mcp").call("echo", &json!({}));
+    call().send().await.is(200);
+    assert_eq!(
+        stage.server.last().header("x-auth-method"),
+        Some("anonymous")
+    );
+    // a page of somebody else's may not call, and no other name leads here
+    let page = call().header("Origin", "https://evil.example");
+    page.send().await.is(403);
+    call().host("evil.example").send().await.is(421);
+}
+
+#[tokio::test]
+async fn s0_72_oidc_sidecar_and_keycloak_take_tokens_made_for_the_url() {
+    for (name, variable) in [
+        ("oidc", "OIDC_ISSUER"),
+        ("sidecar", "OAUTH_ISSUER_URL"),
+        ("keycloak", "KEYCLOAK_ISSUER"),
+    ] {
+        let idp = Idp::builder().issuer_path("/realms/acme");
+        let idp = idp.start().await.unwrap();
+        let issuer = idp.issuer().to_owned();
+        let stage = Stage::start(name, idp, ("", ""), &[(variable, &issuer)]).await;
+        let roles = json!({ "roles": ["admin"] });
+        let token = || stage.token().claim("realm_access", roles.clone());
+        stage.accepts(token()).await;
+        let groups = (name == "keycloak").then_some("admin");
+        assert_eq!(
+            stage.server.last().header("x-auth-groups"),
+            groups,
+            "{name}"
+        );
+        let account = token().audience("account");
+        stage.refuses(account, 401, "audience_mismatch").await;
+    }
+}
+
+#[tokio::test]
+async fn s3_27_s0_72_auth0_has_a_slash_and_an_audience() {
+    let idp = Idp::builder().closing_slash().start().await.unwrap();
+    let domain = idp.issuer().replace("http://", "").replace('/', "");
+    let variables = [
+        ("AUTH0_DOMAIN", &*domain),
+        ("AUTH0_AUDIENCE", "https://mcp.example.com"),
+    ];
+    let change = ("https://${AUTH0_DOMAIN}", "http://${AUTH0_DOMAIN}");
+    let stage = Stage::start("auth0", idp, change, &variables).await;
+    let token = || {
+        let token = stage.token().header("typ", "JWT").without("client_id");
+        let userinfo = format!("{}userinfo", stage.idp.issuer());
+        token
+            .claim("azp", "spa")
+            .claim("aud", json!(["https://mcp.example.com", userinfo]))
+    };
+    stage.accepts(token()).await;
+    let line = stage.refuses("a.b.c.d.e", 401, "not_a_jwt").await;
+    assert!(line.contains("encrypted token (JWE)"), "{line}");
+    let other = token().audience("https://other.example.com");
+    stage.refuses(other, 401, "audience_mismatch").await;
+    let bare = stage.idp.issuer().trim_end_matches('/').to_owned();
+    let unslashed = token().claim("iss", bare);
+    stage.refuses(unslashed, 401, "issuer_mismatch").await;
+}
+
+#[tokio::test]
+async fn s3_28_s0_72_okta_has_an_audience_of_its_own() {
+    let idp = Idp::builder().issuer_path("/oauth2/default");
+    let idp = idp.start().await.unwrap();
+    let issuer = idp.issuer().to_owned();
+    let variables = [
+        ("OKTA_ISSUER", &*issuer),
+        ("OKTA_AUDIENCE", "api://mcp-server"),
+    ];
+    let stage = Stage::start("okta", idp, ("", ""), &variables).await;
+    let token = || {
+        let token = stage.token().header("typ", Value::Null).without("scope");
+        let token = token.without("client_id").claim("cid", "0oa1");
+        let token = token.claim("scp", json!(["openid", "mcp"]));
+        token.audience("api://mcp-server")
+    };
+    stage.accepts(token()).await;
+    assert_eq!(
+        stage.server.last().header("x-auth-scopes"),
+        Some("mcp openid")
+    );
+    // the organization's own server signs tokens for Okta's API, and says so
+    let own = token().header("typ", "application/okta-internal-at+jwt");
+    let line = stage.refuses(own, 401, "token_type_not_allowed").await;
+    assert!(line.contains("application/okta-internal-at+jwt"), "{line}");
+    let other = token().audience("api://default");
+    stage.refuses(other, 401, "audience_mismatch").await;
+}
+
+#[tokio::test]
+async fn s3_29_s0_72_cognito_is_compared_by_its_client() {
+    let idp = Idp::start().await;
+    let issuer = idp.issuer().to_owned();
+    let variables = [
+        ("COGNITO_ISSUER", &*issuer),
+        ("COGNITO_AUDIENCE", "client-1"),
+    ];
+    let stage = Stage::start("cognito", idp, ("", ""), &variables).await;
+    let token = || {
+        let token = stage.idp.token().header("typ", Value::Null);
+        let token = token.claim("client_id", "client-1");
+        let token = token.claim("cognito:groups", json!(["admins"]));
+        token.claim("token_use", "access")
+    };
+    stage.accepts(token()).await;
+    assert_eq!(stage.server.last().header("x-auth-groups"), Some("admins"));
+    let id = token().claim("token_use", "id");
+    stage.refuses(id, 401, "token_type_not_allowed").await;
+    let other = token().claim("client_id", "client-2");
+    stage.refuses(other, 401, "audience_mismatch").await;
+}
+
+#[tokio::test]
+async fn s3_30_s0_72_entra_has_two_versions() {
+    let idp = Idp::builder().issuer_path("/tenant/v2.0");
+    let idp = idp.start().await.unwrap();
+    let origin = idp.issuer().replace("/tenant/v2.0", "");
+    let change = ("https://login.microsoftonline.com", &*origin);
+    let variables = [("AZURE_TENANT_ID", "tenant"), ("AZURE_CLIENT_ID", "guid")];
+    let stage = Stage::start("entra", idp, change, &variables).await;
+    let token = || {
+        let token = stage.idp.token().header("typ", "JWT").without("scope");
+        token.without("client_id").claim("scp", "mcp.use")
+    };
+    stage
+        .accepts(token().audience("guid").claim("azp", "app"))
+        .await;
+    let first = || token().claim("iss", "https://sts.windows.net/tenant/");
+    stage
+        .accepts(first().audience("api://guid").claim("appid", "app"))
+        .await;
+    let foreign = token().claim("iss", "https://sts.windows.net/other/");
+    stage
+        .refuses(foreign.audience("api://guid"), 401, "issuer_mismatch")
+        .await;
+    let other = token().audience("api://other");
+    stage.refuses(other, 401, "audience_mismatch").await;
+    // a token for Graph has a nonce in its header, and a signature that only Graph can check
+    let graph = token().audience("guid").header("nonce", "n").tampered();
+    let line = stage.refuses(graph, 401, "invalid_signature").await;
+    assert!(line.contains("Graph"), "{line}");
+}
