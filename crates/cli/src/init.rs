@@ -26,6 +26,10 @@ pub(crate) enum Preset {
     Entra,
     /// Amazon Cognito
     Cognito,
+    /// Workloads of Google Cloud, by ID tokens of service accounts
+    Google,
+    /// Jobs of GitHub Actions
+    Github,
     /// Keycloak
     Keycloak,
     /// What `run --upstream` does, as a file
@@ -42,6 +46,8 @@ impl Preset {
             Self::Okta => include_str!("../presets/okta.yaml"),
             Self::Entra => include_str!("../presets/entra.yaml"),
             Self::Cognito => include_str!("../presets/cognito.yaml"),
+            Self::Google => include_str!("../presets/google.yaml"),
+            Self::Github => include_str!("../presets/github.yaml"),
             Self::Keycloak => include_str!("../presets/keycloak.yaml"),
             Self::Sidecar => include_str!("../presets/sidecar.yaml"),
         }

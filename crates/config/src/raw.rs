@@ -124,6 +124,9 @@ pub(crate) struct Jwt {
     pub(crate) token_types: Option<List<Text<TokenType>>>,
     /// Whether an access token may have a `nonce`. Default false.
     pub(crate) nonce_allowed: Option<Text<bool>>,
+    /// Claims of this provider that only access tokens have (Auth0: gty; Entra: azpacr), for those that have no scope. Beside scope,
+    /// scp, scopes, `client_id` and cid.
+    pub(crate) access_token_marks: Option<List<Text<ClaimPath>>>,
     /// Where in a token the parts of an identity stand; dots reach into nested claims.
     pub(crate) claims: Option<Block<Claims>>,
     /// Scopes that imply others.

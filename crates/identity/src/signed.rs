@@ -59,7 +59,7 @@ impl Signed {
         }
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
         let key = self.key(provider, token).await?;
-        claims::judge_kind(token_type, self.jwt.nonce_allowed, &token.claims)?;
+        claims::judge_kind(token_type, &self.jwt, &token.claims)?;
         claims::credential(
             provider,
             claims::Said {

@@ -261,6 +261,7 @@ pub(crate) fn settings() -> Settings {
         audience_claim: AudienceClaim::Aud,
         token_types: vec![TokenType::AtJwt, TokenType::Jwt, TokenType::Absent],
         nonce_allowed: false,
+        access_token_marks: Vec::new(),
         max_token_lifetime: None,
     };
     let fetch = Fetch {

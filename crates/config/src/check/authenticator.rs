@@ -207,6 +207,11 @@ fn provider(
     let token_types =
         rules::token_types(&place.key("token_types"), raw.token_types.as_ref(), notes);
     let nonce_allowed = notes.text_or(&nonce_place, raw.nonce_allowed.as_ref(), false);
+    let access_token_marks = rules::access_token_marks(
+        &place.key("access_token_marks"),
+        raw.access_token_marks.as_ref(),
+        notes,
+    );
     let algorithms = rules::algorithms(&place.key("algorithms"), raw.algorithms.as_ref(), notes);
     let fetch = Fetch {
         cache,
@@ -232,6 +237,7 @@ fn provider(
         audience_claim,
         token_types,
         nonce_allowed,
+        access_token_marks,
         max_token_lifetime,
     };
     Some((jwt, algorithms, fetch))

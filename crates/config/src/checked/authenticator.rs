@@ -84,6 +84,8 @@ pub struct Jwt {
     pub token_types: Vec<TokenType>,
     /// Whether a token with a `nonce` may be an access token (SEC-13; only presets say so).
     pub nonce_allowed: bool,
+    /// Claims that mark a token as an access token, besides those of SEC-13.
+    pub access_token_marks: Vec<ClaimPath>,
     /// Longest `exp − iat` taken.
     pub max_token_lifetime: Option<Duration>,
 }

@@ -68,6 +68,14 @@ fn jwt(jwt: &Jwt) -> Fields {
         ("token_types", list(jwt.token_types.iter().map(word))),
         ("nonce_allowed", Value::Bool(jwt.nonce_allowed)),
         (
+            "access_token_marks",
+            list(
+                jwt.access_token_marks
+                    .iter()
+                    .map(|path| text(path.as_str())),
+            ),
+        ),
+        (
             "max_token_lifetime",
             jwt.max_token_lifetime.map_or(Value::Null, duration),
         ),

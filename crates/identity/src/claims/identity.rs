@@ -13,7 +13,7 @@ use crate::values;
 
 /// Issuer, kind and subject are the caller (SEC-1). A client never looks like a user, so a token that a provider issued to a
 /// program itself is kind client even where it has a `sub`: `sub` equal to the client (RFC 9068 section 5), Auth0's `gty`,
-/// Entra's `idtyp`.
+/// Entra's `idtyp`, a job of GitHub Actions.
 pub(super) fn who(subject: &ClaimPath, claims: &Map<String, Value>) -> Result<Who, Failure> {
     let client_id = match string(claims, "client_id")? {
         Some(client_id) => Some(client_id),
@@ -36,7 +36,8 @@ pub(super) fn who(subject: &ClaimPath, claims: &Map<String, Value>) -> Result<Wh
         (Some(subject), _) => {
             let own = client == Some(subject)
                 || known("gty") == Some("client-credentials")
-                || known("idtyp") == Some("app");
+                || known("idtyp") == Some("app")
+                || known("job_workflow_ref").is_some();
             (if own { Kind::Client } else { Kind::User }, subject)
         }
     };

@@ -2,7 +2,7 @@
 //!
 //! The same provider signs ID tokens, logout tokens and refresh tokens with the same keys, often for the same audience.
 
-use config::TokenType;
+use config::{Jwt, TokenType};
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, excerpt};
@@ -25,7 +25,7 @@ pub(crate) fn typ(header: Option<&str>, taken: &[TokenType]) -> Result<TokenType
 /// A token that does not call itself an access token must look like one and not like anything else.
 pub(crate) fn judge(
     token_type: TokenType,
-    nonce_allowed: bool,
+    jwt: &Jwt,
     claims: &Map<String, Value>,
 ) -> Result<(), Failure> {
     match token_type {
@@ -39,7 +39,7 @@ pub(crate) fn judge(
             ));
         }
     }
-    if !nonce_allowed && claims.contains_key("nonce") {
+    if !jwt.nonce_allowed && claims.contains_key("nonce") {
         return Err(Failure::TokenTypeNotAllowed(
             "nonce is no claim of an access token".into(),
         ));
@@ -61,13 +61,18 @@ pub(crate) fn judge(
     let marked = ["scope", "scp", "scopes", "client_id", "cid"]
         .iter()
         .any(|mark| claims.get(*mark).is_some_and(|value| !value.is_null()))
+        || jwt
+            .access_token_marks
+            .iter()
+            .any(|mark| mark.find(claims).is_some_and(|value| !value.is_null()))
         || says("token_use", &["access"])
         || says("typ", &["bearer"]);
     if marked {
         Ok(())
     } else {
         Err(Failure::TokenTypeNotAllowed(
-            "neither typ at+jwt nor a claim that only access tokens have".into(),
+            "neither typ at+jwt nor a claim that only access tokens have (access_token_marks names further ones)"
+                .into(),
         ))
     }
 }

@@ -192,6 +192,33 @@ async fn sec_13_nonce_only_where_it_is_allowed() {
 }
 
 #[tokio::test]
+async fn sec_13_further_marks_are_the_operators_word() {
+    let world = World::with(TestKey::es256(), |jwt| {
+        let marks = ["gty", "google.compute_engine"].map(config::ClaimPath::parse);
+        jwt.access_token_marks = marks.into_iter().map(Result::unwrap).collect();
+    })
+    .await;
+    let (marked, unmarked) = ("ok", "token_type_not_allowed");
+    let nested = json!({ "compute_engine": { "zone": "b" } });
+    for (claim, value, expected) in [
+        ("gty", json!("client-credentials"), marked),
+        ("gty", json!([]), marked),
+        ("google", nested, marked),
+        ("gty", json!(null), unmarked),
+        ("google", json!({}), unmarked),
+        ("roles", json!(["x"]), unmarked),
+    ] {
+        let token = self::unmarked(&world).claim(claim, value.clone());
+        check(&world, token, expected, &format!("{claim} {value}")).await;
+        // what marks another kind of token counts all the same
+        let id = self::unmarked(&world)
+            .claim(claim, value)
+            .claim("at_hash", "x");
+        check(&world, id, unmarked, claim).await;
+    }
+}
+
+#[tokio::test]
 async fn sec_15_a_token_bound_to_a_key_is_refused() {
     let world = World::new().await;
     for cnf in [

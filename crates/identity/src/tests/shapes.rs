@@ -10,7 +10,7 @@ async fn check(world: &World, token: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn s4_9_what_has_not_three_parts_of_base64url_is_no_settings() {
+async fn s4_9_what_has_not_three_parts_of_base64url_is_no_jwt() {
     let world = World::new().await;
     let good = world.token().sign();
     let (signed, signature) = good.rsplit_once('.').unwrap();

@@ -97,6 +97,30 @@ pub(super) fn token_types(
     types
 }
 
+/// Claims that other tokens have, too, and that would let those in.
+const NO_MARKS: [&str; 12] = [
+    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash",
+    "events",
+];
+
+pub(super) fn access_token_marks(
+    place: &Place,
+    field: Option<&List<Text<ClaimPath>>>,
+    notes: &mut Notes,
+) -> Vec<ClaimPath> {
+    let listed = notes.list(place, field);
+    for (place, mark) in listed.placed(place) {
+        if NO_MARKS.contains(&mark.as_str()) {
+            notes.wrong(
+                &place,
+                Flaw::new("is in other tokens, too")
+                    .hint("name a claim that this provider writes into access tokens alone"),
+            );
+        }
+    }
+    listed.items
+}
+
 fn claims(place: &Place, raw: Option<Block<raw::Claims>>, notes: &mut Notes) -> Claims {
     let raw = notes.block(place, raw);
     let scopes_place = place.key("scopes");

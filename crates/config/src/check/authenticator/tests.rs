@@ -293,6 +293,21 @@ fn sec_13_token_types() {
 }
 
 #[test]
+fn sec_13_further_marks_are_claims_that_only_access_tokens_have() {
+    assert_eq!(jwt("").access_token_marks, []);
+    let marks = jwt("access_token_marks: [gty, realm_access.roles]").access_token_marks;
+    let marks: Vec<&str> = marks.iter().map(crate::ClaimPath::as_str).collect();
+    assert_eq!(marks, ["gty", "realm_access.roles"]);
+    for no_mark in ["sub", "aud", "exp", "nonce", "at_hash"] {
+        field(
+            &format!("access_token_marks: [gty, {no_mark}]"),
+            "access_token_marks[1]",
+            "is in other tokens, too",
+        );
+    }
+}
+
+#[test]
 fn sec_4_email_is_trusted_only_when_said() {
     assert!(!rules("").trust_email);
     assert!(rules("trust_email: true").trust_email);
