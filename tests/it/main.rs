@@ -46,6 +46,7 @@ mod methods;
 mod operator;
 mod own_answers;
 mod presets;
+mod profile;
 mod protected_resource;
 mod providers;
 mod proxy_protocol;

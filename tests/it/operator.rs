@@ -144,7 +144,7 @@ async fn sec_79_the_status_tells_what_is_configured_and_how_it_is() {
         "upstream": [{ "server": world.server.url(), "standing": "serving", "requests": 0 }],
     });
     let expected = json!({
-        "version": null, "uptime_seconds": null, "ready": true, "draining": false, "routes": [route],
+        "version": null, "profile": "development", "uptime_seconds": null, "ready": true, "draining": false, "routes": [route],
         "authenticators": [{ "name": "corp", "keys_age_seconds": null }],
         "certificates": [{ "certificate": "server.tls", "days_left": null }],
         "last_reload": null,

@@ -285,6 +285,7 @@ async fn sec_81_what_is_decided_at_start_needs_a_restart_and_is_told() {
             "server.listen",
         ),
         (config(&tls.keys("main", ""), &[MCP]), "server.tls"),
+        (format!("profile: production\n{yaml}"), "profile"),
         (
             yaml.replace(
                 "admin: { listen: \"127.0.0.1:0\"",

@@ -7,6 +7,7 @@ mod across;
 mod admin;
 mod audit;
 mod authenticator;
+mod dangerous;
 mod deny;
 mod file;
 mod route;
@@ -14,15 +15,15 @@ mod server;
 
 pub use deny::deny_list;
 
-use crate::checked::{Config, Level, LogFormat, Logging};
-use crate::later;
+use dangerous::dangerous;
+
+use crate::checked::{Config, Level, LogFormat, Logging, Profile};
 use crate::notes::Notes;
 use crate::place::Place;
-use crate::problem::{Flaw, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::raw;
-use crate::scalar::name::Reference;
 use crate::sources::Sources;
-use crate::written::{Block, List, Text};
+use crate::written::Block;
 
 /// A configuration, and what its operator should know of it.
 #[derive(Debug)]
@@ -42,6 +43,11 @@ pub(crate) fn check(
     mut notes: Notes,
 ) -> Result<Loaded, Problems> {
     let root = Place::root();
+    let profile = notes.text_or(
+        &root.key("profile"),
+        file.profile.as_ref(),
+        Profile::Development,
+    );
     let server = server::check(file.server, sources, &mut notes);
     let admin = admin::check(file.admin, &server, &mut notes);
     let logging = logging(file.logging, &mut notes);
@@ -57,6 +63,7 @@ pub(crate) fn check(
     let routes = route::check_all(file.routes, &server, &authenticators, sources, &mut notes);
     across::check(&server, &admin, &authenticators, &routes, &mut notes);
 
+    dangerous::judge(profile, &mut notes);
     if !notes.problems.is_empty() {
         notes
             .problems
@@ -64,6 +71,7 @@ pub(crate) fn check(
         return Err(Problems::new(notes.problems));
     }
     let config = Config {
+        profile,
         server,
         admin,
         logging,
@@ -86,6 +94,7 @@ pub(crate) fn check(
 /// Problems of one section, authenticator or route stand together, in the order of the sample; within them as they were found.
 fn order(path: &str) -> (usize, usize, String) {
     const SECTIONS: &[&str] = &[
+        "profile",
         "server",
         "admin",
         "logging",
@@ -107,31 +116,6 @@ fn order(path: &str) -> (usize, usize, String) {
         "authenticators" => (rank, 0, entry.to_owned()),
         _ => (rank, 0, String::new()),
     }
-}
-
-/// A `dangerous` list: which of `offered` are wanted here. Every one of them is warned of.
-fn dangerous(
-    place: &Place,
-    field: Option<&List<Text<Reference>>>,
-    offered: &[&'static str],
-    notes: &mut Notes,
-) -> Vec<&'static str> {
-    let place = place.key("dangerous");
-    let mut wanted = Vec::new();
-    for (place, Reference(name)) in notes.set(&place, field).placed(&place) {
-        if let Some(known) = offered.iter().find(|known| ***known == **name) {
-            wanted.push(*known);
-        } else if later::DANGEROUS.contains(&&**name) {
-            notes.wrong(&place, "is not supported yet");
-        } else {
-            notes.wrong(
-                &place,
-                Flaw::new("is not a dangerous thing of this place")
-                    .hint(format!("known here: {}", offered.join(", "))),
-            );
-        }
-    }
-    wanted
 }
 
 fn logging(raw: Option<Block<raw::Logging>>, notes: &mut Notes) -> Logging {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
+use crate::scalar::word::Word as _;
 
 pub use admin::{Admin, AdminListen};
 pub use api_keys::API_KEY_PREFIX;
@@ -32,6 +33,7 @@ pub use upstream::{Member, OwnCertificate, Upstream, UpstreamTls};
 /// One complete configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    pub profile: Profile,
     pub server: Server,
     pub admin: Admin,
     pub logging: Logging,
@@ -43,6 +45,21 @@ pub struct Config {
     /// In the order of their names; routes refer to them by index.
     pub authenticators: Vec<Authenticator>,
     pub routes: Vec<Route>,
+}
+
+/// What the configuration is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Development,
+    /// Nothing dangerous stands anywhere in the file.
+    Production,
+}
+
+impl Profile {
+    /// How it is written.
+    pub fn as_str(self) -> &'static str {
+        self.word()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,6 @@ use crate::place::{Place, Step};
 
 /// Paths of such keys. `*` is any one name or index.
 const LATER: &[&str] = &[
-    "profile",
     "sessions",
     "authorization_server",
     "deny.entries.*.key",

@@ -17,6 +17,8 @@ use crate::written::{Block, List, OneOrMany, Table, Text, Written};
 pub(crate) struct Notes {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
+    /// Dangerous things that are wanted somewhere, each with its name.
+    pub(crate) dangers: Vec<(Place, &'static str)>,
     /// Keys that nobody knows, and the mappings they stand in.
     unknown: Vec<(Place, String)>,
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::checked::{
     AdminListen, Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
-    Start as StartWord, TokenType, Transport,
+    Profile, Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -36,6 +36,8 @@ pub(crate) use upstream::Upstream;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct File {
+    /// development (default), or production: refuses every dangerous thing in this file.
+    pub(crate) profile: Option<Text<Profile>>,
     /// The public listener.
     pub(crate) server: Option<Block<Server>>,
     /// The operator's listener: /metrics, /healthz, /readyz.

@@ -22,6 +22,7 @@ pub fn resolved(config: &Config) -> String {
         .iter()
         .map(|one| (&*one.name, authenticator::shown(one)));
     let whole = block([
+        ("profile", word(&config.profile)),
         ("server", server::server(&config.server)),
         (
             "admin",

@@ -282,6 +282,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
     let loopback = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let second = Duration::from_secs(1);
     Config {
+        profile: config::Profile::Development,
         server: Server {
             tls: None,
             redirect_http: None,

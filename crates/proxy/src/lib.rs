@@ -121,6 +121,11 @@ impl Gateway {
         wall: WallClock,
         tracing: Option<Tracing>,
     ) -> Result<Self, ServeError> {
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            profile = config.profile.as_str(),
+            "starting"
+        );
         let audit = config.audit.as_ref().map(Opened::open).transpose()?;
         let tls = config
             .server

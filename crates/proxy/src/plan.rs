@@ -8,7 +8,7 @@ mod site;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, Secret};
+use config::{Config, Profile, Secret};
 use http::HeaderValue;
 use identity::{Authenticators, Timestamp};
 
@@ -26,6 +26,7 @@ pub(crate) use site::Site;
 
 /// Everything a request needs to know.
 pub(crate) struct Plan {
+    pub(crate) profile: Profile,
     pub(crate) trust: trust::Rules,
     pub(crate) table: Table,
     pub(crate) sites: Vec<Arc<Site>>,
@@ -101,6 +102,7 @@ impl Plan {
             ),
         };
         Ok(Self {
+            profile: config.profile,
             trust: trust::Rules {
                 proxies: config.server.trusted_proxies.clone(),
                 names,

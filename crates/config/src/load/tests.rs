@@ -129,8 +129,8 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said(text),
         [
-            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
-            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
+            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
+            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
             "server.Listen: is not a known key (did you mean `listen`?)",
             "server.cors.origins: is not a known key (known here: allowed_origins)",
         ]
@@ -138,7 +138,7 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said("x: &x { level: info }\nlogging: { <<: *x }"),
         [
-            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, routes, server)",
+            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
             "logging.\"<<\": is a merge key, which YAML 1.2 does not have (anchors and aliases of whole values do work)",
         ]
     );

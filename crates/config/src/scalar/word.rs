@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Scalar, or_interpolated};
 use crate::checked::{
     Algorithm, AudienceClaim, AuditLevel, ClientAuth, IdentityHeaders, Level, LogFormat, OnFull,
-    Start, TlsVersion, TokenType, Transport,
+    Profile, Start, TlsVersion, TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -73,6 +73,14 @@ impl Word for AuthType {
         ("jwt", AuthType::Jwt),
         ("both", AuthType::Both),
         ("none", AuthType::None),
+    ];
+}
+
+impl Word for Profile {
+    const EXPECTED: &'static str = "development or production";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("development", Profile::Development),
+        ("production", Profile::Production),
     ];
 }
 

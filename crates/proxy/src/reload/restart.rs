@@ -5,6 +5,7 @@ use config::{Admin, Auth, Config, Logging, Server};
 /// The keys that differ. Every key of the file is named here, so that a new one does not compile before somebody decides.
 pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
     let Config {
+        profile,
         server,
         admin: Admin {
             listen: admin,
@@ -38,6 +39,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
             changed.push(key.to_owned());
         }
     };
+    note(*profile != old.profile, "profile");
     note(*listen != old.server.listen, "server.listen");
     // Which certificates there are may change; whether the listeners speak TLS at all may not.
     note(tls.is_some() != old.server.tls.is_some(), "server.tls");

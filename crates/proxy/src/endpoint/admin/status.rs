@@ -39,6 +39,7 @@ pub(super) fn of(plan: &Plan) -> Value {
     });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "profile": plan.profile.as_str(),
         "uptime_seconds": shared.started.elapsed().as_secs(),
         "ready": plan.is_ready(),
         "draining": !shared.drain.is_serving(),
