@@ -5,8 +5,8 @@ use std::time::Duration;
 use testbed::World;
 
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Fate, Fields, HEADERS, PING, Peer, SETTINGS,
-    WINDOW_UPDATE, block, field, frame, good,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Fate, Fields, HEADERS, PING, Peer, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, block, field, frame, good,
 };
 use crate::support::{MCP, OPEN, WEB, world};
 
@@ -207,6 +207,25 @@ async fn sec_33_a_refusal_with_unread_body_resets_its_stream() {
     let again = frame(HEADERS, END_HEADERS | END_STREAM, 3, &block(&good(&world)));
     peer.send(&again).await;
     assert_eq!(peer.fate(3).await, Fate::Refused, "the connection goes on");
+}
+
+#[tokio::test]
+async fn sec_33_a_body_that_ends_soon_after_the_refusal_does_not_reset_its_stream() {
+    let world = world("", &[MCP]).await;
+    let mut peer = Peer::open(world.gateway.address(), &[]).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &block(&good(&world)));
+    peer.send(&[head, frame(DATA, 0, 1, b"{")].concat()).await;
+    assert_eq!(peer.fate(1).await, Fate::Refused);
+    peer.send(&frame(DATA, END_STREAM, 1, b"}")).await;
+    let again = frame(HEADERS, END_HEADERS | END_STREAM, 3, &block(&good(&world)));
+    peer.send(&again).await;
+    while let Some(seen) = peer.next().await {
+        assert!(!(seen.kind == RST_STREAM && seen.stream == 1), "reset");
+        if seen.kind == HEADERS && seen.stream == 3 {
+            return;
+        }
+    }
+    panic!("the connection must go on");
 }
 
 #[tokio::test]

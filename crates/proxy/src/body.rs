@@ -10,10 +10,10 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::stage::stream::Tended;
+use crate::unread::Unread;
 use crate::upstream::Download;
 
 /// An answer of our own: kept by nobody, and nothing but what its type says. Every one is made here.
@@ -137,7 +137,7 @@ pub(crate) enum Upload {
 }
 
 pub(crate) struct Counted {
-    incoming: Incoming,
+    incoming: Unread,
     limit: u64,
     left: u64,
     deadline: Duration,
@@ -147,7 +147,7 @@ pub(crate) struct Counted {
 
 impl Upload {
     /// `limit` in bytes; `deadline` from the first time the body is waited for to its end.
-    pub(crate) fn new(incoming: Incoming, limit: u64, deadline: Duration) -> Self {
+    pub(crate) fn new(incoming: Unread, limit: u64, deadline: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::None;
         }

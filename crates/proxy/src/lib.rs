@@ -13,6 +13,7 @@ mod server;
 mod shared;
 mod stage;
 mod stop;
+mod unread;
 mod upstream;
 pub mod watch;
 

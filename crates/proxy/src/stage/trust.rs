@@ -16,6 +16,7 @@ use crate::plan::names::Names;
 use crate::server::Peer;
 use crate::server::tls::Session;
 use crate::stop::Refusal;
+use crate::unread::Unread;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -32,7 +33,7 @@ pub(crate) struct Rules {
 /// A request whose origin and destination are known.
 pub(crate) struct Arrival {
     pub(crate) head: Parts,
-    pub(crate) body: Incoming,
+    pub(crate) body: Unread,
     /// The caller's address as far as it can be known.
     pub(crate) client: IpAddr,
     /// `client` as a header value, where the connection has it ready.
@@ -56,6 +57,7 @@ pub(crate) fn arrival(
     client: &mut IpAddr,
 ) -> Result<Arrival, Refusal> {
     let (head, body) = request.into_parts();
+    let body = Unread::new(body, head.version);
     let believed = is_trusted(&rules.proxies, peer.address.ip());
     let forwarded = believed.then(|| Forwarded::read(rules, peer, &head.headers));
     if let Some(Ok(forwarded)) = &forwarded {
