@@ -26,6 +26,7 @@ mod deadlines;
 mod demo;
 mod deny;
 mod deploy;
+mod environment;
 mod forwarded;
 mod forwarding;
 mod frames;

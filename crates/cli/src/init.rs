@@ -32,6 +32,8 @@ pub(crate) enum Preset {
     Github,
     /// Keycloak
     Keycloak,
+    /// The variables of mcp-framework's OAuth page, with keys by URL
+    McpFramework,
     /// What `run --upstream` does, as a file
     Sidecar,
 }
@@ -49,6 +51,7 @@ impl Preset {
             Self::Google => include_str!("../presets/google.yaml"),
             Self::Github => include_str!("../presets/github.yaml"),
             Self::Keycloak => include_str!("../presets/keycloak.yaml"),
+            Self::McpFramework => include_str!("../presets/mcp-framework.yaml"),
             Self::Sidecar => include_str!("../presets/sidecar.yaml"),
         }
     }

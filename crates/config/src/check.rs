@@ -121,8 +121,35 @@ fn order(path: &str) -> (usize, usize, String) {
 fn logging(raw: Option<Block<raw::Logging>>, notes: &mut Notes) -> Logging {
     let place = Place::root().key("logging");
     let raw = notes.block(&place, raw);
+    let debug = notes.text_or(&place.key("debug"), raw.debug.as_ref(), false);
+    let level = notes.text_or(&place.key("level"), raw.level.as_ref(), Level::Info);
     Logging {
-        level: notes.text_or(&place.key("level"), raw.level.as_ref(), Level::Info),
+        level: match level {
+            Level::Error | Level::Warn | Level::Info if debug => Level::Debug,
+            other => other,
+        },
         format: notes.text_or(&place.key("format"), raw.format.as_ref(), LogFormat::Text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Level;
+    use crate::testing::{good, wrong};
+
+    #[test]
+    fn s3_49_debug_is_a_level_by_another_name() {
+        let level = |text: &str| good(&format!("logging: {text}")).logging.level;
+        assert_eq!(level("{ debug: true }"), Level::Debug);
+        assert_eq!(
+            level("{ debug: '${MCP_DEBUG_CONSOLE:-false}' }"),
+            Level::Info
+        );
+        assert_eq!(level("{ debug: '${X:-true}', level: warn }"), Level::Debug);
+        assert_eq!(level("{ debug: true, level: trace }"), Level::Trace);
+        wrong(
+            "logging: { debug: 1 }",
+            &["logging.debug: `1` is neither true nor false"],
+        );
     }
 }

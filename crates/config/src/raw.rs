@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    AdminListen, Algorithm, AudienceClaim, AuditLevel, IdentityHeaders, Level, LogFormat, OnFull,
-    Profile, Start as StartWord, TokenType, Transport,
+    AdminListen, Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, OnFull, Profile,
+    Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -24,7 +24,7 @@ use crate::scalar::path::RoutePath;
 use crate::scalar::unit::{Count, Size};
 use crate::scalar::upstream::Location;
 use crate::scalar::url::{Issuer, KeysUrl, Resource};
-use crate::scalar::word::AuthType;
+use crate::scalar::word::{AuditChoice, AuthType};
 use crate::secret::ProxyUrl;
 use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
@@ -71,6 +71,8 @@ pub(crate) struct Admin {
 pub(crate) struct Logging {
     /// Default info.
     pub(crate) level: Option<Text<Level>>,
+    /// true is level debug, for whoever has a variable that says so. Default false.
+    pub(crate) debug: Option<Text<bool>>,
     /// Default text.
     pub(crate) format: Option<Text<LogFormat>>,
 }
@@ -82,8 +84,9 @@ pub(crate) struct Audit {
     pub(crate) file: Option<Text<FilePath>>,
     /// Write records to stdout instead of a file. Default false.
     pub(crate) stdout: Option<Text<bool>>,
-    /// info (default): allowed requests and refusals. refusals: only these.
-    pub(crate) level: Option<Text<AuditLevel>>,
+    /// info (default): allowed requests and refusals. refusals: only these. off: no records, as without this section. As variables
+    /// say it, true is info and false off.
+    pub(crate) level: Option<Text<AuditChoice>>,
     /// What happens while records cannot be kept. block (default): requests that need one are answered 503. drop: they pass, and the records that are missing are counted.
     pub(crate) on_full: Option<Text<OnFull>>,
     /// How many records may wait to be written. Requests under way may bring theirs beyond it. Default 4096.

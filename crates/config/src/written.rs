@@ -83,6 +83,16 @@ pub(crate) enum List<T> {
     Other(Written),
 }
 
+impl<T> List<Text<T>> {
+    /// Whether `${…}` put any of it in.
+    pub(crate) fn is_given(&self) -> bool {
+        match self {
+            List::Items(items) => items.iter().any(Text::is_given),
+            List::Other(written) => matches!(written, Written::Given(_)),
+        }
+    }
+}
+
 /// A list of scalars, or one of them alone.
 #[derive(Debug)]
 pub(crate) struct OneOrMany<T>(pub(crate) List<Text<T>>);

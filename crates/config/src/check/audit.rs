@@ -8,6 +8,7 @@ use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
 use crate::scalar::name::FilePath;
+use crate::scalar::word::AuditChoice;
 use crate::sources::Sources;
 use crate::written::Block;
 
@@ -22,6 +23,11 @@ pub(super) fn check(
 ) -> Option<Audit> {
     let place = Place::root().key("audit");
     let raw = notes.fields(&place, raw?)?;
+    let choice = AuditChoice::Level(AuditLevel::Info);
+    let level = match notes.text_or(&place.key("level"), raw.level.as_ref(), choice) {
+        AuditChoice::Level(level) => level,
+        AuditChoice::Off => return None,
+    };
     let file_place = place.key("file");
     let file = notes.text(&file_place, raw.file.as_ref());
     let stdout_place = place.key("stdout");
@@ -60,7 +66,7 @@ pub(super) fn check(
     );
     Some(Audit {
         sink,
-        level: notes.text_or(&place.key("level"), raw.level.as_ref(), AuditLevel::Info),
+        level,
         on_full: notes.text_or(&place.key("on_full"), raw.on_full.as_ref(), OnFull::Block),
         queue: usize::try_from(queue).unwrap_or(usize::MAX),
     })
@@ -84,6 +90,34 @@ mod tests {
         let sources = Fixed::default().folder("/var/log");
         let loaded = load(&with(text), &sources).unwrap_or_else(|problems| panic!("{problems}"));
         loaded.config.audit.unwrap()
+    }
+
+    #[test]
+    fn s3_49_records_are_kept_or_not_as_a_variable_says() {
+        let audit = |level: &str| {
+            let file = "${MCP_LOG_DIRECTORY:-logs}/audit.jsonl";
+            let text = with(&format!("audit: {{ file: '{file}', level: {level} }}"));
+            let sources = Fixed::default().folder("logs").var("ON", "true");
+            let sources = sources.var("OFF", "false");
+            load(&text, &sources).map(|loaded| loaded.config.audit)
+        };
+        for on in ["info", "'${ON}'", "'${NONE:-true}'"] {
+            let kept = audit(on).unwrap().unwrap();
+            assert_eq!(kept.level, AuditLevel::Info, "{on}");
+            assert_eq!(kept.sink, AuditSink::File("logs/audit.jsonl".into()));
+        }
+        for off in ["off", "'${OFF}'", "'${NONE:-false}'"] {
+            assert_eq!(audit(off).unwrap(), None, "{off}");
+        }
+        // then nobody asks whether the folder is there
+        assert_eq!(good("audit: { file: /no/x, level: off }").audit, None);
+        wrong(
+            "audit: { file: /no/x, level: none }",
+            &[
+                "audit.level: `none` is not one of info, refusals, off, true, false",
+                "audit.file: lies in a folder that does not exist",
+            ],
+        );
     }
 
     #[test]

@@ -101,6 +101,24 @@ impl Word for LogFormat {
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 }
 
+/// What is recorded, if anything is. `true` and `false` are what a variable like `MCP_ENABLE_FILE_LOGGING` says (S3-49).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuditChoice {
+    Level(AuditLevel),
+    Off,
+}
+
+impl Word for AuditChoice {
+    const EXPECTED: &'static str = "info, refusals or off";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("info", AuditChoice::Level(AuditLevel::Info)),
+        ("refusals", AuditChoice::Level(AuditLevel::Refusals)),
+        ("off", AuditChoice::Off),
+        ("true", AuditChoice::Level(AuditLevel::Info)),
+        ("false", AuditChoice::Off),
+    ];
+}
+
 impl Word for AuditLevel {
     const EXPECTED: &'static str = "info or refusals";
     const WORDS: &'static [(&'static str, Self)] = &[

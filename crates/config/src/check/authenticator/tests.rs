@@ -293,6 +293,19 @@ fn sec_13_token_types() {
 }
 
 #[test]
+fn s3_42_two_variables_may_name_the_same_issuer() {
+    let issuers = |further: &str| {
+        let text = format!("issuers: [{further}]");
+        jwt(&text).issuers
+    };
+    assert_eq!(issuers("'${B:-https://login.example.com/}'"), []);
+    assert_eq!(
+        issuers("'${B:-https://login.example.com/}', 'https://sts.example.com'"),
+        ["https://sts.example.com".into()]
+    );
+}
+
+#[test]
 fn sec_13_further_marks_are_claims_that_only_access_tokens_have() {
     assert_eq!(jwt("").access_token_marks, []);
     let marks = jwt("access_token_marks: [gty, realm_access.roles]").access_token_marks;

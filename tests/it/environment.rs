@@ -1,0 +1,202 @@
+//! Which variable a preset puts where: each of them changes what the configuration means, and no other variable does.
+
+use std::collections::BTreeSet;
+
+use crate::presets::{PRESETS, check, preset};
+
+/// Variable, another value for it, and what the complete configuration says then.
+type Change = (&'static str, &'static str, &'static str);
+
+/// What presets have in common.
+const EVERYWHERE: &[Change] = &[
+    ("PORT", "8088", "- 127.0.0.1:8088\n"),
+    (
+        "UPSTREAM_URL",
+        "http://127.0.0.1:3999/other",
+        "- http://127.0.0.1:3999/other\n",
+    ),
+];
+const PUBLIC: &[Change] = &[(
+    "PUBLIC_URL",
+    "https://mcp.example.org",
+    "public_url: https://mcp.example.org\n",
+)];
+const TRUST_PROXY: &[Change] = &[
+    ("TRUST_PROXY", "true", "- 192.168.0.0/16\n"),
+    ("TRUST_PROXY", "private", "- fc00::/7\n"),
+];
+const LOG_LEVEL: &[Change] = &[("LOG_LEVEL", "debug", "level: debug\n")];
+const NODE_ENV: &[Change] = &[("NODE_ENV", "production", "profile: production\n")];
+
+/// For each preset what it has of the above, and what is its own.
+fn changes(name: &str) -> Vec<Change> {
+    let (shared, own): (&[&[Change]], &[Change]) = match name {
+        "oauth" => (
+            &[PUBLIC, TRUST_PROXY, LOG_LEVEL, NODE_ENV],
+            &[
+                (
+                    "OAUTH_ISSUER_URL",
+                    "https://id.example.org",
+                    "issuer: https://id.example.org\n",
+                ),
+                ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
+            ],
+        ),
+        // NODE_ENV has a test of its own
+        "none" => (&[LOG_LEVEL], &[]),
+        "oidc" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[(
+                "OIDC_ISSUER",
+                "https://id.example.org",
+                "issuer: https://id.example.org\n",
+            )],
+        ),
+        "auth0" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "AUTH0_DOMAIN",
+                    "other.auth0.com",
+                    "issuer: https://other.auth0.com/\n",
+                ),
+                ("AUTH0_AUDIENCE", "api://x", "- api://x\n"),
+            ],
+        ),
+        "okta" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "OKTA_ISSUER",
+                    "https://other.okta.com/oauth2/a",
+                    "issuer: https://other.okta.com/oauth2/a\n",
+                ),
+                ("OKTA_AUDIENCE", "api://x", "- api://x\n"),
+            ],
+        ),
+        "entra" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "AZURE_TENANT_ID",
+                    "t",
+                    "issuer: https://login.microsoftonline.com/t/v2.0\n",
+                ),
+                ("AZURE_TENANT_ID", "t", "- https://sts.windows.net/t/\n"),
+                ("AZURE_CLIENT_ID", "c", "- api://c\n"),
+                (
+                    "AZURE_AUDIENCE",
+                    "https://api.example.org",
+                    "- https://api.example.org\n",
+                ),
+            ],
+        ),
+        "cognito" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "COGNITO_ISSUER",
+                    "https://pool.example.org",
+                    "issuer: https://pool.example.org\n",
+                ),
+                ("COGNITO_AUDIENCE", "client-2", "- client-2\n"),
+            ],
+        ),
+        "keycloak" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[(
+                "KEYCLOAK_ISSUER",
+                "https://id.example.org/realms/x",
+                "issuer: https://id.example.org/realms/x\n",
+            )],
+        ),
+        "google" | "github" => (&[PUBLIC, TRUST_PROXY], &[]),
+        "mcp-framework" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "OAUTH_AUTHORIZATION_SERVER",
+                    "https://as.example.org",
+                    "issuer: https://as.example.org\n",
+                ),
+                (
+                    "OAUTH_ISSUER",
+                    "https://id.example.org",
+                    "- https://id.example.org\n",
+                ),
+                (
+                    "OAUTH_JWKS_URI",
+                    "https://id.example.org/jwks",
+                    "jwks_uri: https://id.example.org/jwks\n",
+                ),
+                ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
+                (
+                    "OAUTH_RESOURCE",
+                    "https://mcp.example.org/mcp",
+                    "resource: https://mcp.example.org/mcp\n",
+                ),
+                ("MCP_DEBUG_CONSOLE", "true", "level: debug\n"),
+                ("MCP_ENABLE_FILE_LOGGING", "true", "file: ./audit.jsonl\n"),
+                ("MCP_LOG_DIRECTORY", "..", "file: ../audit.jsonl\n"),
+            ],
+        ),
+        "sidecar" => (
+            &[PUBLIC, LOG_LEVEL],
+            &[
+                (
+                    "OAUTH_ISSUER_URL",
+                    "https://id.example.org",
+                    "issuer: https://id.example.org\n",
+                ),
+                ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
+            ],
+        ),
+        other => panic!("the variables of {other} are not known here"),
+    };
+    let all = [EVERYWHERE, own].into_iter().chain(shared.iter().copied());
+    all.flatten().copied().collect()
+}
+
+/// The names in `${NAME` and `${NAME:-…`.
+fn named(yaml: &str) -> BTreeSet<&str> {
+    let lines = yaml.lines().filter(|line| !line.starts_with('#'));
+    let after = lines.flat_map(|line| line.split("${").skip(1));
+    after
+        .filter_map(|rest| rest.split([':', '}']).next())
+        .collect()
+}
+
+/// What the preset means with these variables.
+async fn resolved(yaml: &str, variables: &[(&str, &str)]) -> String {
+    let checked = check(yaml, variables).await;
+    assert_eq!(checked.code, Some(0), "{variables:?}: {}", checked.stderr);
+    checked.stdout
+}
+
+#[tokio::test]
+async fn s0_66_s3_12_s3_49_s4_2_x14_every_variable_of_a_preset_changes_what_it_means() {
+    for (name, needed) in PRESETS {
+        let yaml = preset(name).await;
+        let before = resolved(&yaml, needed).await;
+        let changes = changes(name);
+        for (variable, value, expected) in &changes {
+            let mut variables = needed.to_vec();
+            variables.retain(|(other, _)| other != variable);
+            variables.push((variable, value));
+            // a record has to be wanted, and a folder to be there
+            let record = [
+                ("MCP_ENABLE_FILE_LOGGING", "true"),
+                ("MCP_LOG_DIRECTORY", "."),
+            ];
+            if record.iter().any(|(one, _)| one == variable) {
+                variables.extend(record.iter().filter(|(one, _)| one != variable));
+            }
+            assert!(!before.contains(expected), "{name} has {expected} anyway");
+            let after = resolved(&yaml, &variables).await;
+            assert!(after.contains(expected), "{name}, {variable}: {after}");
+        }
+        let mut tried: BTreeSet<&str> = changes.iter().map(|(variable, ..)| *variable).collect();
+        tried.extend((*name == "none").then_some("NODE_ENV"));
+        assert_eq!(named(&yaml), tried, "{name}: all of them are tried");
+    }
+}
