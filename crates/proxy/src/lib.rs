@@ -38,7 +38,7 @@ pub use reload::{Ask, ReloadError, Reloader};
 use server::slots::Slots;
 pub use server::tls::TlsError;
 use server::tls::{self, Tls};
-use server::{Peer, accept, admin};
+use server::{accept, admin};
 use shared::{PlanCell, Shared};
 
 /// After the drain deadline, event streams get this long to send their end.
@@ -236,9 +236,7 @@ impl Gateway {
         }
         if let Some(listener) = redirect {
             let plans = Arc::clone(&plans);
-            let handle = move |peer: Peer, request| {
-                std::future::ready(pipeline::redirect(&plans.load(), &peer, request))
-            };
+            let handle = move |peer, request| pipeline::redirect(plans.load(), peer, request);
             public.spawn(accept::run(
                 listener,
                 None,

@@ -25,15 +25,8 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Response<Recorded> {
     let mut record = Record::open(&plan, &peer, &request);
-    let answer = match walk(&plan, &peer, request, &mut record).await {
-        Ok(answer) => answer,
-        Err(stop) => {
-            let stop = limit::refusal(&plan, &mut record, stop); // 429 instead: a refusal costs, whichever stage it comes from
-            let answer = record.answer(stop);
-            record.refused().await; // a refusal waits for its record too, but stands without one
-            answer
-        }
-    };
+    let answer = walk(&plan, &peer, request, &mut record).await;
+    let answer = ended(&plan, &mut record, answer).await;
     record.close(answer) // log, audit, metrics, CORS headers on refusals too: here and only here
     // (a client that leaves before the answer drops this future: Record closes in Drop then, outcome client_gone)
 }
@@ -65,16 +58,32 @@ async fn walk(
     Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }
 
-/// One request on the listener that only shows the way to https.
-pub(crate) fn redirect(plan: &Plan, peer: &Peer, request: Request<Incoming>) -> Response<Recorded> {
-    let mut record = Record::open(plan, peer, &request);
-    let (head, _unread) = request.into_parts();
-    let answer = match redirect::answer(plan, &head) {
+/// The answer to a request that ended early, too.
+async fn ended(
+    plan: &Plan,
+    record: &mut Record<'_>,
+    answer: Result<Response<Body>, Stop>,
+) -> Response<Body> {
+    match answer {
         Ok(answer) => answer,
-        Err(refusal) => {
-            let stop = limit::refusal(plan, &mut record, refusal.into());
-            record.answer(stop)
+        Err(stop) => {
+            let stop = limit::refusal(plan, record, stop); // 429 instead: a refusal costs, whichever stage it comes from
+            let answer = record.answer(stop);
+            record.refused().await; // a refusal waits for its record too, but stands without one
+            answer
         }
-    };
+    }
+}
+
+/// One request on the listener that only shows the way to https.
+pub(crate) async fn redirect(
+    plan: Arc<Plan>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Recorded> {
+    let mut record = Record::open(&plan, &peer, &request);
+    let (head, _unread) = request.into_parts();
+    let answer = redirect::answer(&plan, &head).map_err(Stop::from);
+    let answer = ended(&plan, &mut record, answer).await;
     record.close(answer)
 }
