@@ -38,7 +38,7 @@ async fn s0_56_sec_78_reloads_are_on_record_taken_or_refused() {
 
 #[tokio::test]
 async fn sec_78_sec_79_what_the_operator_has_done_is_on_record() {
-    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuv";
+    const TOKEN: &str = "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E";
     let (world, trail) = in_file("").await;
     let with_token = usual("", "").replace("admin: { ", &format!("admin: {{ token: {TOKEN}, "));
     world.rewrite(&format!("{}{with_token}", trail.section("")));

@@ -46,6 +46,7 @@ mod manifests;
 mod methods;
 mod operator;
 mod own_answers;
+mod own_tokens;
 mod presets;
 mod profile;
 mod protected_resource;

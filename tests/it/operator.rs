@@ -12,7 +12,7 @@ use crate::reload::{needing, scoped};
 use crate::setting::program;
 use crate::support::{MCP, config};
 
-const TOKEN: &str = "0123456789abcdefghijklmnopqrstuv";
+const TOKEN: &str = "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E";
 
 fn with(template: &str, admin: &str) -> String {
     template.replace(

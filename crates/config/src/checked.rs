@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod authenticator;
 mod deny;
+mod own;
 mod server;
 mod upstream;
 
@@ -25,6 +26,7 @@ pub use authenticator::{
     Rules, Start, TokenType,
 };
 pub use deny::{Denied, Deny, DenyEntry};
+pub use own::{Hmac, SharedSecret, SignedByOne};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
@@ -117,8 +119,19 @@ pub enum Auth {
     Required(Requirement),
 }
 
+/// Which kinds of credentials a route takes (`auth.type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// An authorization server stands behind the token: `oidc`, `jwks`.
+    Oauth,
+    /// The operator hands them out: `shared_secret`, `public_key`.
+    Jwt,
+    Both,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requirement {
+    pub families: Families,
     /// Indices into [`Config::authenticators`]; never empty.
     pub accept: Vec<usize>,
     /// Empty = the route's own resource (SEC-10).

@@ -8,8 +8,6 @@ const LATER: &[&str] = &[
     "authorization_server",
     "deny.entries.*.key",
     "authenticators.*.introspection",
-    "authenticators.*.shared_secret",
-    "authenticators.*.public_key",
     "authenticators.*.api_keys",
     "authenticators.*.login",
     "authenticators.*.dangerous",

@@ -4,6 +4,7 @@
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
 mod deny;
+mod own;
 mod server;
 mod upstream;
 
@@ -29,6 +30,7 @@ use crate::secret::ProxyUrl;
 use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
 pub(crate) use deny::{Deny, DenyEntry};
+pub(crate) use own::{PublicKey, SharedSecret};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 pub(crate) use upstream::Upstream;
 
@@ -101,6 +103,10 @@ pub(crate) struct Authenticator {
     pub(crate) oidc: Option<Block<Jwt>>,
     /// Signed tokens with keys by URL or file, without discovery.
     pub(crate) jwks: Option<Block<Jwt>>,
+    /// Tokens that you sign yourself with a secret that the gateway knows too.
+    pub(crate) shared_secret: Option<Block<SharedSecret>>,
+    /// Tokens that you sign yourself with a private key: the gateway has the public one.
+    pub(crate) public_key: Option<Block<PublicKey>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -149,7 +149,7 @@ fn auth(auth: &Auth, authenticators: &[Authenticator]) -> Value {
                 .iter()
                 .filter_map(|index| authenticators.get(*index));
             block([
-                ("type", word(&AuthType::Oauth)),
+                ("type", word(&AuthType::from(requirement.families))),
                 ("accept", list(accepted.map(|one| text(&one.name)))),
                 ("audiences", texts(&requirement.audiences)),
                 ("required_scopes", texts(&requirement.required_scopes)),

@@ -2,8 +2,10 @@
 
 pub(crate) mod admin;
 pub(crate) mod name;
+pub(crate) mod own;
 pub(crate) mod path;
 pub(crate) mod rate;
+pub(crate) mod strength;
 pub(crate) mod unit;
 pub(crate) mod upstream;
 pub(crate) mod url;

@@ -52,7 +52,9 @@ impl Kept {
                 keys: KeySource::Url(_),
                 ..
             }
-            | AuthenticatorKind::Oidc { .. } => {}
+            | AuthenticatorKind::Oidc { .. }
+            | AuthenticatorKind::SharedSecret(_)
+            | AuthenticatorKind::PublicKey(_) => {}
         }
     }
 }
@@ -140,7 +142,7 @@ impl Authenticators {
                 kept.push(Arc::clone(known));
                 continue;
             }
-            let provider = Arc::new(Provider::new(settings, Arc::clone(&extras)));
+            let provider = Arc::new(Provider::new(settings, Arc::clone(&extras))?);
             let (task, first) = fetching::begin(&provider, &settings.kind).unzip();
             begun.push((Arc::clone(&provider), first));
             kept.push(Arc::new(Kept {

@@ -20,7 +20,7 @@ mod identity;
 mod kind;
 mod time;
 
-pub(crate) use kind::{judge as judge_kind, typ};
+pub(crate) use kind::{Marks, judge as judge_kind, typ};
 
 /// What somebody whose word counts has said of a token.
 pub(crate) struct Said<'c> {

@@ -35,12 +35,15 @@ pub(crate) struct Credential {
 pub(crate) enum Life {
     /// The key that verified it; when the provider drops the key, the credential is dead.
     Key(Arc<Key>),
+    /// Nothing else: routes find it for as long as they take an authenticator with these very settings (SEC-12).
+    Settings,
 }
 
 impl Life {
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Key(key) => !key.is_live(),
+            Self::Settings => false,
         }
     }
 }

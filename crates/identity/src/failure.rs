@@ -144,6 +144,14 @@ impl Failure {
         }
     }
 
+    /// Not one of these.
+    pub(crate) fn algorithm_not_allowed(found: &str, allowed: &[&str]) -> Self {
+        Self::AlgorithmNotAllowed {
+            found: found.into(),
+            allowed: format!("the authenticator takes {}", allowed.join(", ")).into(),
+        }
+    }
+
     /// What is malformed may be quoted in `what`, so it is cut.
     pub(crate) fn malformed(what: impl Into<String>) -> Self {
         Self::MalformedToken(cut(what.into(), 2 * EXCERPT_CHARS).into())

@@ -39,6 +39,7 @@ pub(crate) fn begin(
             }
             KeySource::File(path) => spawn(provider, keys, fetch, ByFile::new(path.clone())),
         },
+        AuthenticatorKind::SharedSecret(_) | AuthenticatorKind::PublicKey(_) => return None,
     })
 }
 

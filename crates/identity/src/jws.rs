@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use config::Algorithm;
+use config::{Algorithm, Hmac};
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, excerpt};
@@ -22,10 +22,28 @@ pub(crate) struct Jws<'t> {
     pub(crate) signature: &'t str,
 }
 
+/// What a token says it is signed with. A key of a pair takes nothing but an [`Algorithm`], a shared secret nothing but an
+/// [`Hmac`], so neither can be tried with what is meant for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alg {
+    Pair(Algorithm),
+    Shared(Hmac),
+}
+
+impl Alg {
+    /// The name by which it is registered.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pair(algorithm) => name(algorithm),
+            Self::Shared(hmac) => hmac.name(),
+        }
+    }
+}
+
 /// What counts of a token's header.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) algorithm: Algorithm,
+    pub(crate) algorithm: Alg,
     pub(crate) kid: Option<Box<str>>,
     pub(crate) typ: Option<Box<str>>,
     /// Microsoft Graph's tokens have a `nonce` here, and a signature that only Graph can check.
@@ -86,22 +104,24 @@ fn decode(part: &str) -> Result<Vec<u8>, Failure> {
 impl Header {
     fn read(members: &Map<String, Value>) -> Result<Self, Failure> {
         let algorithm = match members.get("alg") {
-            Some(Value::String(name)) => {
-                algorithm(name).ok_or_else(|| Failure::AlgorithmNotAllowed {
-                    found: excerpt(name),
-                    allowed: "only asymmetric signatures are".into(),
-                })?
-            }
+            Some(Value::String(name)) => alg(name).ok_or_else(|| Failure::AlgorithmNotAllowed {
+                found: excerpt(name),
+                allowed: "no signature of this name is".into(),
+            })?,
             Some(_) => return Err(Failure::malformed("alg is not a string")),
             None => {
                 return Err(Failure::AlgorithmNotAllowed {
                     found: "(none named)".into(),
-                    allowed: "only asymmetric signatures are".into(),
+                    allowed: "every token names one".into(),
                 });
             }
         };
-        // also when it is empty or of a wrong type: whoever writes crit means that it must not be passed over
-        if members.contains_key("crit") {
+        // also when it is empty or of a wrong type: whoever writes crit means that it must not be passed over; b64 has to be written
+        // beside crit (RFC 7797 section 6), and zip is of encrypted tokens: both change what the payload is
+        if ["crit", "b64", "zip"]
+            .iter()
+            .any(|name| members.contains_key(*name))
+        {
             return Err(Failure::CriticalHeader);
         }
         Ok(Self {
@@ -122,7 +142,18 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, Fa
     }
 }
 
-/// The algorithm of this exact name. `none` and HS* are nothing that could be named here, in any spelling.
+/// What this exact name stands for. `none` is nothing that could be named here, in any spelling.
+fn alg(name: &str) -> Option<Alg> {
+    let shared = |hmac: &Hmac| hmac.name() == name;
+    let shared = [Hmac::Hs256, Hmac::Hs384, Hmac::Hs512]
+        .into_iter()
+        .find(shared);
+    shared
+        .map(Alg::Shared)
+        .or_else(|| algorithm(name).map(Alg::Pair))
+}
+
+/// The signature algorithm of this exact name.
 pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
     Some(match name {
         "RS256" => Algorithm::Rs256,

@@ -24,6 +24,7 @@ mod fetching;
 mod json;
 mod jws;
 mod keys;
+mod own;
 mod provider;
 mod route;
 mod signed;

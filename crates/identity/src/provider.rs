@@ -8,10 +8,12 @@ use config::{Authenticator, AuthenticatorKind, ClaimPath, Rules};
 use http::HeaderValue;
 use oauth::Scopes;
 
+use crate::authenticators::StartError;
 use crate::credential::Credential;
 use crate::failure::Failure;
 use crate::jws::Jws;
 use crate::keys::Keys;
+use crate::own::Own;
 use crate::signed::Signed;
 use crate::values;
 
@@ -31,6 +33,8 @@ pub(crate) struct Provider {
     others: Vec<Issuer>,
     /// scope → everything it implies, however many steps away.
     implied: HashMap<Box<str>, Vec<Box<str>>>,
+    /// Whether its issuer is an authorization server, which clients can be sent to.
+    pub(crate) is_server: bool,
     pub(crate) verifier: Verifier,
 }
 
@@ -38,6 +42,8 @@ pub(crate) struct Provider {
 pub(crate) enum Verifier {
     /// By the signatures of keys that the provider publishes.
     Signed(Signed),
+    /// By what the configuration holds.
+    Own(Own),
 }
 
 /// An issuer, and its header value.
@@ -65,7 +71,11 @@ pub(crate) enum Selected<'p> {
 }
 
 impl Provider {
-    pub(crate) fn new(authenticator: &Authenticator, extras: Arc<[ClaimPath]>) -> Self {
+    /// The error is that of a key that is none.
+    pub(crate) fn new(
+        authenticator: &Authenticator,
+        extras: Arc<[ClaimPath]>,
+    ) -> Result<Self, StartError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (method, rules, issuers, verifier) = match &authenticator.kind {
             AuthenticatorKind::Oidc {
@@ -89,12 +99,39 @@ impl Provider {
                 &*jwt.issuers,
                 Verifier::Signed(Signed::new(jwt, algorithms, fetch)),
             ),
+            AuthenticatorKind::SharedSecret(settings) => (
+                "shared_secret",
+                &settings.jwt.rules,
+                &*settings.jwt.issuers,
+                Verifier::Own(Own::shared_secret(settings)),
+            ),
+            AuthenticatorKind::PublicKey(settings) => {
+                let own = Own::public_key(settings).map_err(|why| StartError {
+                    authenticator: authenticator.name.clone(),
+                    deed: "cannot use the public key of",
+                    url: settings.jwt.rules.issuer.to_string(),
+                    cause: why.into(),
+                    hints: vec!["`openssl pkey -pubin -in key.pem -pubcheck -noout` says more"],
+                })?;
+                (
+                    "public_key",
+                    &settings.jwt.rules,
+                    &*settings.jwt.issuers,
+                    Verifier::Own(own),
+                )
+            }
         };
         let spelling = match &authenticator.kind {
             AuthenticatorKind::Oidc { .. } => OnceLock::new(),
-            AuthenticatorKind::Jwks { .. } => OnceLock::from(Issuer::new(&rules.issuer)),
+            AuthenticatorKind::Jwks { .. }
+            | AuthenticatorKind::SharedSecret(_)
+            | AuthenticatorKind::PublicKey(_) => OnceLock::from(Issuer::new(&rules.issuer)),
         };
-        Self {
+        let is_server = match &authenticator.kind {
+            AuthenticatorKind::Oidc { .. } | AuthenticatorKind::Jwks { .. } => true,
+            AuthenticatorKind::SharedSecret(_) | AuthenticatorKind::PublicKey(_) => false,
+        };
+        Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: authenticator.name.clone(),
             method,
@@ -103,8 +140,9 @@ impl Provider {
             spelling,
             others: issuers.iter().map(|issuer| Issuer::new(issuer)).collect(),
             implied: closure(&rules.scope_map),
+            is_server,
             verifier,
-        }
+        })
     }
 
     /// Every issuer string that it takes.
@@ -150,6 +188,7 @@ impl Provider {
     ) -> Result<Credential, Failure> {
         match &self.verifier {
             Verifier::Signed(signed) => signed.verify(self, issuer, token).await,
+            Verifier::Own(own) => own.verify(self, issuer, token),
         }
     }
 
@@ -163,6 +202,7 @@ impl Provider {
     pub(crate) fn is_ready(&self) -> bool {
         match &self.verifier {
             Verifier::Signed(signed) => signed.is_ready(),
+            Verifier::Own(_) => true,
         }
     }
 
@@ -170,6 +210,7 @@ impl Provider {
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
         match &self.verifier {
             Verifier::Signed(signed) => Some(&signed.keys),
+            Verifier::Own(_) => None,
         }
     }
 

@@ -75,10 +75,12 @@ impl RouteAuthenticator {
         Ok(self.admit(credential))
     }
 
-    /// The issuers to name to clients, each in its document's own spelling once that is known (S3-27).
+    /// The authorization servers to name to clients, each in its document's own spelling once that is known (S3-27). None where
+    /// only credentials count that the operator hands out.
     pub fn issuers(&self) -> Vec<Box<str>> {
         self.accepted
             .iter()
+            .filter(|(provider, _)| provider.is_server)
             .map(|(provider, _)| provider.issuer().into())
             .collect()
     }

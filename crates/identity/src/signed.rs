@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use config::{Algorithm, Fetch, Jwt, Start};
 
-use crate::claims;
+use crate::claims::{self, Marks};
 use crate::credential::{Credential, Life};
 use crate::failure::{Failure, excerpt};
-use crate::jws::{self, Jws};
+use crate::jws::{self, Alg, Jws};
 use crate::keys::{Choice, Key, Keys, Refetch};
 use crate::provider::{Issuer, Provider};
 
@@ -54,12 +54,13 @@ impl Signed {
         token: &Jws<'_>,
     ) -> Result<Credential, Failure> {
         let header = &token.header;
-        if !self.algorithms.contains(&header.algorithm) {
-            return Err(self.not_allowed(header.algorithm));
-        }
+        let algorithm = match header.algorithm {
+            Alg::Pair(algorithm) if self.algorithms.contains(&algorithm) => algorithm,
+            other @ (Alg::Pair(_) | Alg::Shared(_)) => return Err(self.not_allowed(other)),
+        };
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
-        let key = self.key(provider, token).await?;
-        claims::judge_kind(token_type, &self.jwt, &token.claims)?;
+        let key = self.key(provider, algorithm, token).await?;
+        claims::judge_kind(token_type, &self.jwt, Marks::All, &token.claims)?;
         claims::credential(
             provider,
             claims::Said {
@@ -73,8 +74,13 @@ impl Signed {
     }
 
     /// The key of this provider whose signature the token has; a newer set is asked for where that may help.
-    async fn key(&self, provider: &Provider, token: &Jws<'_>) -> Result<Arc<Key>, Failure> {
-        let failure = match self.known_key(provider, token)? {
+    async fn key(
+        &self,
+        provider: &Provider,
+        algorithm: Algorithm,
+        token: &Jws<'_>,
+    ) -> Result<Arc<Key>, Failure> {
+        let failure = match self.known_key(provider, algorithm, token)? {
             Tried::Signed(key) => return Ok(key),
             Tried::Refused(failure) => return Err(failure),
             Tried::Outdated(failure) => failure,
@@ -86,20 +92,25 @@ impl Signed {
                 other => other,
             });
         }
-        match self.known_key(provider, token)? {
+        match self.known_key(provider, algorithm, token)? {
             Tried::Signed(key) => Ok(key),
             Tried::Refused(failure) | Tried::Outdated(failure) => Err(failure),
         }
     }
 
-    fn known_key(&self, provider: &Provider, token: &Jws<'_>) -> Result<Tried, Failure> {
+    fn known_key(
+        &self,
+        provider: &Provider,
+        algorithm: Algorithm,
+        token: &Jws<'_>,
+    ) -> Result<Tried, Failure> {
         let header = &token.header;
         let set = self.keys.current().ok_or_else(|| provider.unreachable())?;
-        let keys = match set.choose(header.kid.as_deref(), header.algorithm) {
+        let keys = match set.choose(header.kid.as_deref(), algorithm) {
             Choice::Keys(keys) => keys,
             Choice::Misfit => {
                 return Ok(Tried::Refused(Failure::AlgorithmNotAllowed {
-                    found: jws::name(header.algorithm).into(),
+                    found: jws::name(algorithm).into(),
                     allowed: "the key named is not for it".into(),
                 }));
             }
@@ -115,7 +126,7 @@ impl Signed {
         };
         let signed = keys
             .into_iter()
-            .find(|key| key.verifies(header.algorithm, token.signed, token.signature));
+            .find(|key| key.verifies(algorithm, token.signed, token.signature));
         let failure = Failure::InvalidSignature(if header.has_nonce {
             "; a nonce in the header marks a token of Microsoft Graph, which only Graph can check"
         } else {
@@ -129,11 +140,8 @@ impl Signed {
         })
     }
 
-    fn not_allowed(&self, algorithm: config::Algorithm) -> Failure {
+    fn not_allowed(&self, found: Alg) -> Failure {
         let allowed: Vec<_> = self.algorithms.iter().map(|one| jws::name(*one)).collect();
-        Failure::AlgorithmNotAllowed {
-            found: jws::name(algorithm).into(),
-            allowed: format!("the authenticator takes {}", allowed.join(", ")).into(),
-        }
+        Failure::algorithm_not_allowed(found.name(), &allowed)
     }
 }

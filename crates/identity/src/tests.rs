@@ -1,6 +1,7 @@
 //! The rules, asked through the front door: a route, a header, an answer.
 
 mod algorithms;
+mod attacks;
 mod audiences;
 mod denying;
 mod discovering;
@@ -8,6 +9,7 @@ mod files;
 mod issuers;
 mod kinds;
 mod log;
+mod own;
 mod people;
 mod providers;
 mod remembering;

@@ -13,7 +13,8 @@ use crate::well_known;
 pub struct ProtectedResource<'a> {
     /// The identifier, exactly as clients know the resource (PRM-5).
     pub resource: &'a str,
-    /// The issuers whose tokens count here, each spelled as in its own document (ASM-3).
+    /// The authorization servers whose tokens count here, each spelled as in its own document (ASM-3). Left out when there are none,
+    /// where only credentials count that no server issues (RFC 9728 section 2 makes it optional).
     pub authorization_servers: Vec<&'a str>,
     /// The scopes a client should ask for; left out when empty, and never with `offline_access` (PRM-8).
     pub scopes_supported: &'a Scopes,
@@ -27,6 +28,7 @@ impl ProtectedResource<'_> {
         #[derive(Serialize)]
         struct Document<'d> {
             resource: &'d str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
             authorization_servers: &'d [&'d str],
             #[serde(skip_serializing_if = "Vec::is_empty")]
             scopes_supported: Vec<&'d str>,
@@ -35,9 +37,6 @@ impl ProtectedResource<'_> {
             resource_name: Option<&'d str>,
         }
         is_url("resource", self.resource)?;
-        if self.authorization_servers.is_empty() {
-            return Err(MetadataError::Missing("authorization_servers"));
-        }
         for issuer in &self.authorization_servers {
             is_url("authorization_servers", issuer)?;
         }
@@ -102,8 +101,6 @@ impl ServerMetadata {
 pub enum MetadataError {
     /// It is no JSON object with the members we need, in their types.
     Json(Box<str>),
-    /// A list that must name somebody is empty.
-    Missing(&'static str),
     /// A member is no http(s) URL, or has a fragment.
     NotAUrl {
         /// Which member.
@@ -124,7 +121,6 @@ impl fmt::Display for MetadataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(cause) => write!(f, "not a metadata document: {cause}"),
-            Self::Missing(member) => write!(f, "{member} is empty"),
             Self::NotAUrl { member, value } => write!(
                 f,
                 "{member} is not an http(s) URL without fragment: {value:?}"

@@ -1,6 +1,7 @@
 //! Who may vouch for a caller.
 
 mod keys;
+mod own;
 mod rules;
 
 use std::time::Duration;
@@ -26,6 +27,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) enum Family {
     /// An authorization server stands behind the token.
     Oauth,
+    /// Credentials that the operator hands out.
+    Jwt,
 }
 
 /// One entry under `authenticators`, sound or not: routes may name it either way.
@@ -80,43 +83,100 @@ fn entry(
     let fields = notes.fields(place, raw);
     let readable = fields.is_some();
     let raw = fields.unwrap_or_default();
-    let mut kind_place = place.clone();
-    let kind = match (raw.oidc, raw.jwks) {
-        (Some(oidc), None) => {
-            kind_place = place.key("oidc");
-            Some(self::oidc(&kind_place, oidc, sources, notes))
-        }
-        (None, Some(jwks)) => {
-            kind_place = place.key("jwks");
-            Some(self::jwks(&kind_place, jwks, sources, notes))
-        }
-        (Some(_), Some(_)) => {
+    let mut kinds = WrittenKind::all(raw);
+    let kind = kinds.pop();
+    let kind = match (kind, kinds.is_empty()) {
+        (Some(kind), true) => Some(kind),
+        (Some(_), false) => {
             notes.wrong(
                 place,
-                Flaw::new("has two kinds").hint("give each a name of its own"),
+                Flaw::new("has more than one kind").hint("give each a name of its own"),
             );
             None
         }
-        (None, None) => {
+        (None, _) => {
             if readable && !notes.has_unknown_keys(place) {
-                notes.wrong(
-                    place,
-                    Flaw::new("has no kind")
-                        .hint("exactly one of oidc (discovery) and jwks (keys by URL or file)"),
-                );
+                notes.wrong(place, Flaw::new("has no kind").hint(KINDS));
             }
             None
         }
     };
+    let family = kind.as_ref().map(WrittenKind::family);
+    let kind_place = kind
+        .as_ref()
+        .map_or_else(|| place.clone(), |kind| place.key(kind.key()));
+    let kind = kind.and_then(|kind| kind.check(&kind_place, sources, notes));
     let sound = notes.problems.len() == before;
     Entry {
-        family: kind.as_ref().map(|_| Family::Oauth),
-        checked: kind.flatten().filter(|_| sound).map(|kind| Authenticator {
+        family,
+        checked: kind.filter(|_| sound).map(|kind| Authenticator {
             name: name.as_str().into(),
             kind,
         }),
         place: kind_place,
         name,
+    }
+}
+
+/// The block of a kind, as it was written.
+enum WrittenKind {
+    Oidc(Block<raw::Jwt>),
+    Jwks(Block<raw::Jwt>),
+    SharedSecret(Block<raw::SharedSecret>),
+    PublicKey(Block<raw::PublicKey>),
+}
+
+/// What an authenticator without one is told.
+const KINDS: &str = "exactly one of oidc (discovery), jwks (keys by URL or file), shared_secret and public_key (tokens you sign yourself)";
+
+impl WrittenKind {
+    /// Every kind that is there; more than one is one too many.
+    fn all(raw: raw::Authenticator) -> Vec<Self> {
+        let raw::Authenticator {
+            oidc,
+            jwks,
+            shared_secret,
+            public_key,
+        } = raw;
+        [
+            oidc.map(Self::Oidc),
+            jwks.map(Self::Jwks),
+            shared_secret.map(Self::SharedSecret),
+            public_key.map(Self::PublicKey),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Oidc(_) => "oidc",
+            Self::Jwks(_) => "jwks",
+            Self::SharedSecret(_) => "shared_secret",
+            Self::PublicKey(_) => "public_key",
+        }
+    }
+
+    fn family(&self) -> Family {
+        match self {
+            Self::Oidc(_) | Self::Jwks(_) => Family::Oauth,
+            Self::SharedSecret(_) | Self::PublicKey(_) => Family::Jwt,
+        }
+    }
+
+    fn check(
+        self,
+        place: &Place,
+        sources: &dyn Sources,
+        notes: &mut Notes,
+    ) -> Option<AuthenticatorKind> {
+        match self {
+            Self::Oidc(block) => oidc(place, block, sources, notes),
+            Self::Jwks(block) => jwks(place, block, sources, notes),
+            Self::SharedSecret(block) => own::shared_secret(place, block, notes),
+            Self::PublicKey(block) => own::public_key(place, block, notes),
+        }
     }
 }
 
@@ -196,10 +256,7 @@ fn provider(
         900 * SECOND,
         SECOND..=7 * DAY,
     );
-    let lifetime_place = place.key("max_token_lifetime");
-    let max_token_lifetime = raw.max_token_lifetime.as_ref();
-    let max_token_lifetime = max_token_lifetime
-        .map(|field| notes.duration(&lifetime_place, Some(field), DAY, SECOND..=3650 * DAY));
+    let max_token_lifetime = rules::longest(place, raw.max_token_lifetime.as_ref(), notes);
     let nonce_place = place.key("nonce_allowed");
     let claim_place = place.key("audience_claim");
     let audience_claim = raw.audience_claim.as_ref();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::own::{SharedSecret, SignedByOne};
 use crate::claim_path::ClaimPath;
 use crate::secret::ProxyUrl;
 
@@ -30,20 +31,30 @@ pub enum AuthenticatorKind {
         fetch: Fetch,
         keys: KeySource,
     },
+    /// Tokens of a secret that both sides know.
+    SharedSecret(SharedSecret),
+    /// Tokens of one private key.
+    PublicKey(SignedByOne),
 }
 
 impl AuthenticatorKind {
     /// What every token is judged by; `None` for credentials that are no tokens.
     pub fn rules(&self) -> Option<&Rules> {
         match self {
-            Self::Oidc { jwt, .. } | Self::Jwks { jwt, .. } => Some(&jwt.rules),
+            Self::Oidc { jwt, .. }
+            | Self::Jwks { jwt, .. }
+            | Self::SharedSecret(SharedSecret { jwt, .. })
+            | Self::PublicKey(SignedByOne { jwt, .. }) => Some(&jwt.rules),
         }
     }
 
     /// How signed tokens are judged; `None` where no signature is checked here.
     pub fn jwt(&self) -> Option<&Jwt> {
         match self {
-            Self::Oidc { jwt, .. } | Self::Jwks { jwt, .. } => Some(jwt),
+            Self::Oidc { jwt, .. }
+            | Self::Jwks { jwt, .. }
+            | Self::SharedSecret(SharedSecret { jwt, .. })
+            | Self::PublicKey(SignedByOne { jwt, .. }) => Some(jwt),
         }
     }
 }

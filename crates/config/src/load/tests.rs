@@ -259,8 +259,13 @@ fn what_the_sample_only_shows_is_known_too() {
         .file("/etc/portcullis/partner-keys.json", r#"{"keys":[]}"#)
         .file(
             "/etc/portcullis/admin.token",
-            "0123456789abcdefghijklmnopqrstuv\n",
+            "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E\n",
         )
+        .file(
+            "/etc/portcullis/jwt.secret",
+            "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E\n",
+        )
+        .file("/etc/portcullis/jwt.pem", crate::public_key::P256)
         .file("/etc/portcullis/ca.pem", "-----BEGIN CERTIFICATE-----")
         .file("/etc/portcullis/deny.yaml", "[{ client: app }]")
         .folder("/var/log/portcullis");

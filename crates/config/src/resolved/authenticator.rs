@@ -22,6 +22,21 @@ pub(super) fn shown(authenticator: &Authenticator) -> Value {
             fetch,
             keys,
         } => block([("jwks", provider(jwt, algorithms, fetch, Some(keys)))]),
+        AuthenticatorKind::SharedSecret(settings) => {
+            let own = vec![
+                ("secret", text("***")),
+                ("algorithm", word(&settings.algorithm)),
+            ];
+            block([("shared_secret", handmade(own, &settings.jwt, &OF_ALL))])
+        }
+        AuthenticatorKind::PublicKey(settings) => {
+            let own = vec![
+                ("pem", text(settings.key.pem())),
+                ("algorithms", list(settings.algorithms.iter().map(word))),
+            ];
+            let keys = [&OF_ALL[..], &["access_token_marks"]].concat();
+            block([("public_key", handmade(own, &settings.jwt, &keys))])
+        }
     }
 }
 
@@ -43,6 +58,15 @@ fn provider(jwt: &Jwt, algorithms: &[Algorithm], fetch: &Fetch, keys: Option<&Ke
         ]
         .concat(),
     )
+}
+
+/// Of the operator's own tokens less can be said.
+const OF_ALL: [&str; 2] = ["token_types", "max_token_lifetime"];
+
+fn handmade(own: Fields, jwt: &Jwt, keys: &[&str]) -> Value {
+    let further = self::jwt(jwt).into_iter();
+    let further = further.filter(|(key, _)| keys.contains(key));
+    block([own, rules(&jwt.rules), further.collect()].concat())
 }
 
 fn rules(rules: &Rules) -> Fields {

@@ -84,7 +84,7 @@ fn sec_81_secrets_are_not_printed() {
         "{printed}"
     );
     assert!(!format!("{config:?}").contains("hunter2"));
-    let token = "0123456789abcdefghijklmnopqrstuv";
+    let token = "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E";
     let config = good(&format!("admin: {{ token: {token} }}"));
     let printed = resolved(&config);
     assert!(

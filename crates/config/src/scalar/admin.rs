@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Scalar;
+use super::strength::weakness;
 use crate::checked::AdminListen;
 use crate::problem::Flaw;
 use crate::secret::Secret;
@@ -12,8 +13,6 @@ use crate::secret::Secret;
 const SOCKET_PATH: usize = 108;
 /// 192 bits in base64.
 const SHORTEST_TOKEN: usize = 32;
-/// A token that is this text over and over is no secret (X4).
-const LONGEST_PATTERN: usize = 8;
 
 impl Scalar for AdminListen {
     const EXPECTED: &'static str = "an address and port like 127.0.0.1:9090, or unix:/path";
@@ -51,20 +50,12 @@ impl Scalar for AdminToken {
             "has characters that a bearer token cannot hold"
         } else if text.len() < SHORTEST_TOKEN {
             "has fewer than 32 characters"
-        } else if repeats(body.as_bytes()) {
-            "repeats a short pattern"
+        } else if let Some(weakness) = weakness(body) {
+            weakness
         } else {
             return Ok(Self(Secret::new(text)));
         };
         Err(Flaw::new(flaw)
             .hint("make one with `openssl rand -hex 32`, and put it in by ${ADMIN_TOKEN}"))
     }
-}
-
-fn repeats(text: &[u8]) -> bool {
-    (1..=LONGEST_PATTERN).any(|length| {
-        text.iter()
-            .zip(text.iter().skip(length))
-            .all(|(one, other)| one == other)
-    })
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};
 use crate::checked::{
-    Algorithm, AudienceClaim, AuditLevel, ClientAuth, IdentityHeaders, Level, LogFormat, OnFull,
-    Profile, Start, TlsVersion, TokenType, Transport,
+    Algorithm, AudienceClaim, AuditLevel, ClientAuth, Families, Hmac, IdentityHeaders, Level,
+    LogFormat, OnFull, Profile, Start, TlsVersion, TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -64,6 +64,16 @@ pub(crate) enum AuthType {
     Jwt,
     Both,
     None,
+}
+
+impl From<Families> for AuthType {
+    fn from(families: Families) -> Self {
+        match families {
+            Families::Oauth => Self::Oauth,
+            Families::Jwt => Self::Jwt,
+            Families::Both => Self::Both,
+        }
+    }
 }
 
 impl Word for AuthType {
@@ -205,13 +215,32 @@ impl Word for Algorithm {
         {
             return Some(
                 Flaw::new("is refused: with a shared secret, whoever can check a token can also make one, and a published key would be the secret")
-                    .hint("name what the provider signs with: RS256, ES256, …"),
+                    .hint("name what the provider signs with: RS256, ES256, …; tokens signed with a secret are for the kind shared_secret"),
             );
         }
         text.eq_ignore_ascii_case("none").then(|| {
             Flaw::new("is refused: a token without a signature can be made by anyone")
                 .hint("name what the provider signs with: RS256, ES256, …")
         })
+    }
+}
+
+impl Word for Hmac {
+    const EXPECTED: &'static str = "one of HS256, HS384, HS512";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("HS256", Hmac::Hs256),
+        ("HS384", Hmac::Hs384),
+        ("HS512", Hmac::Hs512),
+    ];
+
+    fn why_not(text: &str) -> Option<Flaw> {
+        Algorithm::WORDS
+            .iter()
+            .any(|(word, _)| *word == text)
+            .then(|| {
+                Flaw::new("is no algorithm of a shared secret")
+                    .hint("tokens signed with a private key are for the kind public_key")
+            })
     }
 }
 

@@ -22,10 +22,20 @@ pub(crate) fn typ(header: Option<&str>, taken: &[TokenType]) -> Result<TokenType
     })
 }
 
+/// Which marks count of a token that does not call itself an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// It needs one of its own, and has none of other tokens.
+    All,
+    /// It has none of other tokens.
+    Foreign,
+}
+
 /// A token that does not call itself an access token must look like one and not like anything else.
 pub(crate) fn judge(
     token_type: TokenType,
     jwt: &Jwt,
+    marks: Marks,
     claims: &Map<String, Value>,
 ) -> Result<(), Failure> {
     match token_type {
@@ -67,7 +77,7 @@ pub(crate) fn judge(
             .any(|mark| mark.find(claims).is_some_and(|value| !value.is_null()))
         || says("token_use", &["access"])
         || says("typ", &["bearer"]);
-    if marked {
+    if marked || marks == Marks::Foreign {
         Ok(())
     } else {
         Err(Failure::TokenTypeNotAllowed(

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use config::Algorithm;
+use config::{Algorithm, PublicNumbers};
 use jsonwebtoken::DecodingKey;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::jws;
 
@@ -76,6 +76,26 @@ impl Key {
             ready,
             live: AtomicBool::new(true),
         })
+    }
+
+    /// The same of numbers without a name.
+    pub(crate) fn of_numbers(numbers: &PublicNumbers) -> Result<Self, &'static str> {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let jwk = match numbers {
+            PublicNumbers::Rsa { modulus, exponent } => {
+                json!({ "kty": "RSA", "n": text(modulus), "e": text(exponent) })
+            }
+            PublicNumbers::P256 { x, y } => {
+                json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })
+            }
+            PublicNumbers::P384 { x, y } => {
+                json!({ "kty": "EC", "crv": "P-384", "x": text(x), "y": text(y) })
+            }
+            PublicNumbers::Ed25519(point) => {
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": text(point) })
+            }
+        };
+        Self::read(jwk.as_object().ok_or("no key")?)
     }
 
     pub(crate) fn kid(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! What of a provider's document is believed, and where it may lead (SEC-20).
 
-use config::{Auth, IdentityHeaders, Requirement};
+use config::{Auth, Families, IdentityHeaders, Requirement};
 
 use super::starting::{DOCUMENT, builder, idp, reason, refused, route, start};
 use crate::Authenticators;
@@ -138,6 +138,7 @@ async fn x20_two_names_for_one_provider_on_one_route_do_not_start() {
         let mut config = crate::testing::config(kinds());
         let mut route = crate::testing::route(IdentityHeaders::None);
         route.auth = Auth::Required(Requirement {
+            families: Families::Oauth,
             accept: accept.to_vec(),
             audiences: Vec::new(),
             required_scopes: Vec::new(),

@@ -58,11 +58,19 @@ fn t_p2_a_resource_must_have_a_name() {
 }
 
 #[test]
-fn t_p3_t_p4_t_p5_prm_1_there_must_be_an_issuer_and_each_a_url() {
-    assert_eq!(
-        refused("https://h/mcp", &[]),
-        "authorization_servers is empty"
-    );
+fn s0_33_where_there_is_no_authorization_server_none_is_listed() {
+    let document = ProtectedResource {
+        resource: "https://mcp.example.com/mcp",
+        authorization_servers: Vec::new(),
+        scopes_supported: &scopes("mcp"),
+        resource_name: None,
+    };
+    let expected = r#"{"resource":"https://mcp.example.com/mcp","scopes_supported":["mcp"],"bearer_methods_supported":["header"]}"#;
+    assert_eq!(document.to_json().unwrap(), expected.as_bytes());
+}
+
+#[test]
+fn t_p3_t_p4_t_p5_prm_1_each_issuer_is_a_url() {
     assert!(refused("https://h/mcp", &["id.example.com"]).starts_with("authorization_servers "));
     assert!(refused("https://h/mcp", &["https://a", ""]).starts_with("authorization_servers "));
 }

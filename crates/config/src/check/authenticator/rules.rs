@@ -14,6 +14,7 @@ use crate::scalar::url::Issuer;
 use crate::written::{Block, List, Table, Text};
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What is written about tokens in every kind that has an issuer.
 #[derive(Default)]
@@ -33,13 +34,23 @@ pub(super) fn rules(place: &Place, raw: WrittenRules, notes: &mut Notes) -> Opti
     let audiences = notes
         .set(&place.key("audiences"), raw.audiences.as_ref())
         .items;
+    let issuer = issuer.map(|Issuer(url)| url.text);
+    let audiences = audiences.into_iter().map(|Audience(text)| text);
+    with(place, issuer, audiences.collect(), raw, notes)
+}
+
+/// The same with an issuer and audiences that were read in another way.
+pub(super) fn with(
+    place: &Place,
+    issuer: Option<Box<str>>,
+    audiences: Vec<Box<str>>,
+    raw: WrittenRules,
+    notes: &mut Notes,
+) -> Option<Rules> {
     let shared_place = place.key("shared_audience");
     let rules = Rules {
-        issuer: issuer
-            .as_ref()
-            .map(|Issuer(url)| url.text.clone())
-            .unwrap_or_default(),
-        audiences: audiences.into_iter().map(|Audience(text)| text).collect(),
+        issuer: issuer.clone().unwrap_or_default(),
+        audiences,
         shared_audience: notes.text_or(&shared_place, raw.shared_audience.as_ref(), false),
         leeway: notes.duration(
             &place.key("leeway"),
@@ -52,6 +63,16 @@ pub(super) fn rules(place: &Place, raw: WrittenRules, notes: &mut Notes) -> Opti
         trust_email: notes.text_or(&place.key("trust_email"), raw.trust_email.as_ref(), false),
     };
     issuer.map(|_| rules)
+}
+
+/// `max_token_lifetime`.
+pub(super) fn longest(
+    place: &Place,
+    field: Option<&Text<Duration>>,
+    notes: &mut Notes,
+) -> Option<Duration> {
+    let place = place.key("max_token_lifetime");
+    field.map(|field| notes.duration(&place, Some(field), DAY, SECOND..=3650 * DAY))
 }
 
 pub(super) fn algorithms(

@@ -51,6 +51,7 @@ fn provider(fields: &str) -> (Jwt, Vec<Algorithm>, Fetch) {
             fetch,
             ..
         } => (jwt, algorithms, fetch),
+        _ => panic!("not oidc"),
     }
 }
 
@@ -75,7 +76,7 @@ fn each_has_exactly_one_kind() {
     );
     wrong(
         "authenticators: { corp: { oidc: { issuer: 'https://a.example' }, jwks: { issuer: 'https://a.example', jwks_uri: 'https://a.example/k' } } }",
-        &["authenticators.corp: has two kinds"],
+        &["authenticators.corp: has more than one kind"],
     );
     wrong(
         "authenticators: { corp: { odic: { issuer: 'https://a.example' } } }",

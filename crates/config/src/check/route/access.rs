@@ -1,7 +1,7 @@
 //! Who may come in on a route.
 
 use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
-use crate::checked::{AudienceClaim, Auth, Requirement, Server};
+use crate::checked::{AudienceClaim, Auth, Families, Requirement, Server};
 use crate::notes::{Listed, Notes};
 use crate::place::Place;
 use crate::problem::Flaw;
@@ -29,8 +29,7 @@ pub(super) fn check(
     let accept = notes.set(&place.key("accept"), raw.accept.as_ref());
     let audiences = notes.set(&place.key("audiences"), raw.audiences.as_ref());
     let scopes = notes.set(&place.key("required_scopes"), raw.required_scopes.as_ref());
-    let kind = kind?;
-    if kind == AuthType::None {
+    let Some(families) = families(kind?) else {
         open_to_anyone(place, anonymous, server, notes);
         let ineffective = [
             ("accept", accept.present),
@@ -51,19 +50,20 @@ pub(super) fn check(
             );
         }
         return Some(Auth::Anonymous);
-    }
+    };
     if anonymous {
         notes.wrong(
             &danger_place,
             Flaw::new("anonymous_access does nothing without auth.type: none").hint("take it away"),
         );
     }
-    let accept = accepted(place, kind, &accept, authenticators, notes)?;
+    let accept = accepted(place, families, &accept, authenticators, notes)?;
     one_issuer_each(&place.key("accept"), &accept, authenticators, notes);
     if audiences.items.is_empty() && audiences.whole {
         client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);
     }
     Some(Auth::Required(Requirement {
+        families,
         accept,
         audiences: audiences
             .items
@@ -97,26 +97,34 @@ fn open_to_anyone(place: &Place, anonymous: bool, server: &Server, notes: &mut N
     }
 }
 
-fn families(kind: AuthType) -> &'static [Family] {
+/// What a route takes; `None` where nobody is asked.
+fn families(kind: AuthType) -> Option<Families> {
     match kind {
-        AuthType::Oauth | AuthType::Both => &[Family::Oauth],
-        AuthType::Jwt | AuthType::None => &[],
+        AuthType::Oauth => Some(Families::Oauth),
+        AuthType::Jwt => Some(Families::Jwt),
+        AuthType::Both => Some(Families::Both),
+        AuthType::None => None,
+    }
+}
+
+fn takes(families: Families, family: Family) -> bool {
+    match families {
+        Families::Oauth => family == Family::Oauth,
+        Families::Jwt => family == Family::Jwt,
+        Families::Both => true,
     }
 }
 
 /// Indices of the authenticators this route takes; `None` if there are none, or none can be told.
 fn accepted(
     place: &Place,
-    kind: AuthType,
+    families: Families,
     accept: &Listed<Reference>,
     authenticators: &[AuthenticatorEntry],
     notes: &mut Notes,
 ) -> Option<Vec<usize>> {
-    let fitting = |entry: &AuthenticatorEntry| {
-        entry
-            .family
-            .is_some_and(|family| families(kind).contains(&family))
-    };
+    let fitting =
+        |entry: &AuthenticatorEntry| entry.family.is_some_and(|family| takes(families, family));
     let candidates: Vec<usize> = authenticators
         .iter()
         .enumerate()
@@ -126,14 +134,18 @@ fn accepted(
     let unclear = authenticators.iter().any(|entry| entry.family.is_none());
     if candidates.is_empty() {
         if !unclear {
-            nobody_fits(place, kind, authenticators, notes);
+            nobody_fits(place, families, authenticators, notes);
         }
         return None;
     }
     let place = place.key("accept");
     if !accept.present {
         // One more authenticator must not widen a route that does not say so (SEC-18).
-        if candidates.len() > 1 {
+        let of = |family| {
+            let fitting = authenticators.iter().filter(|entry| fitting(entry));
+            fitting.filter(|entry| entry.family == Some(family)).count()
+        };
+        if of(Family::Oauth) > 1 || of(Family::Jwt) > 1 {
             let names: Vec<&str> = authenticators
                 .iter()
                 .filter(|entry| fitting(entry))
@@ -173,7 +185,7 @@ fn accepted(
                         &place,
                         format!(
                             "is an authenticator that type: {} does not take",
-                            kind.word()
+                            AuthType::from(families).word()
                         ),
                     );
                 }
@@ -193,24 +205,31 @@ fn accepted(
 
 fn nobody_fits(
     place: &Place,
-    kind: AuthType,
+    families: Families,
     authenticators: &[AuthenticatorEntry],
     notes: &mut Notes,
 ) {
-    let hint = match kind {
-        AuthType::Oauth | AuthType::Both | AuthType::None => {
+    let hint = match (families, authenticators.is_empty()) {
+        (Families::Oauth, false) => {
+            "it takes oidc and jwks; the kinds that there are under `authenticators` are taken by type: jwt"
+        }
+        (Families::Jwt, false) => {
+            "it takes shared_secret and public_key; the kinds that there are under `authenticators` are taken by type: oauth"
+        }
+        (Families::Oauth, true) | (Families::Both, _) => {
             "add one of kind oidc or jwks under `authenticators`"
         }
-        AuthType::Jwt if authenticators.is_empty() => {
-            "add one of kind oidc or jwks under `authenticators`, and take type: oauth"
-        }
-        AuthType::Jwt => {
-            "oidc and jwks are taken by type: oauth; the kinds of type: jwt are not supported yet"
+        (Families::Jwt, true) => {
+            "add one of kind shared_secret or public_key under `authenticators`"
         }
     };
     notes.wrong(
         &place.key("type"),
-        Flaw::new(format!("{} finds no authenticator", kind.word())).hint(hint),
+        Flaw::new(format!(
+            "{} finds no authenticator",
+            AuthType::from(families).word()
+        ))
+        .hint(hint),
     );
 }
 

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuv";
+    const TOKEN: &str = "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E";
 
     #[track_caller]
     fn check(lines: &[(&str, &str)], expected: Result<(), Denied>) {
