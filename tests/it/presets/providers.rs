@@ -1,10 +1,14 @@
 //! The presets of known providers, with tokens in the shapes that those give out.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use testbed::Idp;
 use testbed::idp::TokenBuilder;
 
 use super::Stage;
+use crate::setting::{call, world, world_of};
+use crate::tree::read;
 
 #[tokio::test]
 async fn s3_27_s0_72_auth0_has_a_slash_and_an_audience() {
@@ -226,4 +230,139 @@ async fn s3_27_s3_30_programs_without_any_permission_are_known_by_other_marks() 
         .without("azp")
         .claim("preferred_username", "ada@acme.example");
     entra.refuses(id, 401, "token_type_not_allowed").await;
+}
+
+/// The first column of every table of `docs/providers.md` that says what the log says.
+fn quoted() -> BTreeSet<String> {
+    let page = read("docs/providers.md");
+    let mut quotes = BTreeSet::new();
+    for table in page.split("| the log says | remedy |\n|---|---|\n").skip(1) {
+        for row in table.lines().take_while(|line| line.starts_with("| ")) {
+            let cell = row.split(" | ").next().unwrap();
+            quotes.extend(cell.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    quotes
+}
+
+#[tokio::test]
+async fn s4_18_s3_27_s3_30_i_7_i_8_what_the_page_quotes_is_what_the_log_says() {
+    let world = world().await;
+    let cognito = ", audience_claim: client_id, audiences: [pub]";
+    let pool = world_of(Idp::start().await, cognito, "").await;
+    let ordinary = || world.token().header("typ", "JWT");
+    let unmarked = || ordinary().without("scope").without("client_id");
+    let wrong = [
+        (
+            &world,
+            "a.b.c.d.e".to_owned(),
+            "five parts, an encrypted token (JWE)",
+        ),
+        (
+            &world,
+            "opaque".to_owned(),
+            "opaque, one part and not three",
+        ),
+        (
+            &world,
+            ordinary().claim("iss", "https://sts.windows.net/t/").sign(),
+            "issuer mismatch",
+        ),
+        (
+            &world,
+            ordinary().audience("account").sign(),
+            "token audience invalid",
+        ),
+        (
+            &world,
+            ordinary()
+                .header("typ", "application/okta-internal-at+jwt")
+                .sign(),
+            "typ \"application/okta-internal-at+jwt\"",
+        ),
+        (
+            &pool,
+            pool.token().claim("token_use", "id").sign(),
+            "token_use is not access",
+        ),
+        (
+            &world,
+            ordinary().header("nonce", "n").sign_with_other_key(),
+            "a nonce in the header marks a token of Microsoft Graph",
+        ),
+        (
+            &world,
+            ordinary().claim("typ", "Refresh").sign(),
+            "the payload's typ says so",
+        ),
+        (
+            &world,
+            unmarked().sign(),
+            "neither typ at+jwt nor a claim that only access tokens have",
+        ),
+    ];
+    let mut told = BTreeSet::from(["insufficient_scope".to_owned()]); // the reason, held by others
+    for (world, token, words) in wrong {
+        let call = call(world).bearer(token);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 401, "{words}");
+        let reference = answer.json()["reference"].as_str().unwrap().to_owned();
+        let line = world.gateway.wait_for_log(&reference).await;
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        let cause = entry["cause"].as_str().unwrap();
+        assert!(cause.contains(words), "{words}: {cause}");
+        told.insert(words.to_owned());
+    }
+    assert_eq!(
+        quoted(),
+        told,
+        "the page quotes what was tried, and nothing else"
+    );
+}
+
+#[tokio::test]
+async fn s4_18_every_preset_of_a_provider_has_its_section() {
+    let page = read("docs/providers.md");
+    for (name, section) in [
+        ("auth0", "Auth0"),
+        ("okta", "Okta"),
+        ("cognito", "Cognito"),
+        ("entra", "Entra ID"),
+        ("keycloak", "Keycloak"),
+        ("google", "Google"),
+        ("github", "GitHub"),
+        ("oidc", "Any OpenID Connect provider"),
+    ] {
+        let anchor = section.to_lowercase().replace(' ', "-");
+        assert!(
+            page.contains(&format!("](#{anchor}) | `{name}` |")),
+            "{name}"
+        );
+        assert!(page.contains(&format!("\n## {section}\n")), "{section}");
+        let yaml = super::preset(name).await;
+        let leads = yaml.contains(&format!("docs/providers.md#{anchor}"));
+        assert_eq!(leads, name != "oidc", "{name}");
+    }
+    for (preset, _) in super::PRESETS {
+        assert!(page.contains(&format!("`{preset}`")), "{preset}");
+    }
+    assert!(read("README.md").contains("](docs/providers.md)"));
+}
+
+#[test]
+fn s0_3_s3_41_the_page_says_which_type_is_for_whom_and_what_a_migration_changes() {
+    let page = read("docs/providers.md");
+    let types = page.split("## Which type").nth(1).unwrap();
+    let types = types.split("\n## ").next().unwrap();
+    for kind in ["`oauth` (default)", "`jwt`", "`both`", "`none`"] {
+        assert!(types.contains(&format!("\n| {kind} | ")), "{kind}");
+    }
+    for difference in [
+        "1. Signatures are asymmetric.",
+        "2. Tokens come from a real authorization server",
+        "3. There is a metadata document",
+        "4. The audience is always checked",
+    ] {
+        assert!(types.contains(&format!("\n{difference}")), "{difference}");
+    }
 }
