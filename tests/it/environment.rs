@@ -42,6 +42,24 @@ fn changes(name: &str) -> Vec<Change> {
                 ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
             ],
         ),
+        "jwt" | "both" => {
+            let jwt: &[Change] = &[
+                ("JWT_ISSUER", "other-service", "issuer: other-service\n"),
+                ("JWT_AUDIENCE", "other-api", "- other-api\n"),
+            ];
+            let people: &[Change] = &[
+                (
+                    "OAUTH_ISSUER_URL",
+                    "https://id.example.org",
+                    "issuer: https://id.example.org\n",
+                ),
+                ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
+            ];
+            let both: &[&[Change]] = &[PUBLIC, TRUST_PROXY, LOG_LEVEL, NODE_ENV, jwt];
+            let all = [EVERYWHERE].into_iter().chain(both.iter().copied());
+            let all = all.chain((name == "both").then_some(people));
+            return all.flatten().copied().collect();
+        }
         // NODE_ENV has a test of its own
         "none" => (&[LOG_LEVEL], &[]),
         "oidc" => (
@@ -197,6 +215,26 @@ async fn s0_66_s3_12_s3_49_s4_2_x14_every_variable_of_a_preset_changes_what_it_m
         }
         let mut tried: BTreeSet<&str> = changes.iter().map(|(variable, ..)| *variable).collect();
         tried.extend((*name == "none").then_some("NODE_ENV"));
+        // what it does is seen elsewhere: a secret is not shown
+        tried.extend(yaml.contains("${JWT_SECRET}").then_some("JWT_SECRET"));
         assert_eq!(named(&yaml), tried, "{name}: all of them are tried");
     }
+}
+
+#[tokio::test]
+async fn x1_s0_4_node_env_production_refuses_a_route_that_asks_nobody() {
+    let yaml = preset("none").await;
+    for harmless in [None, Some("development")] {
+        let variables: Vec<_> = harmless
+            .map(|value| ("NODE_ENV", value))
+            .into_iter()
+            .collect();
+        assert_eq!(check(&yaml, &variables).await.code, Some(0));
+    }
+    let refused = check(&yaml, &[("NODE_ENV", "production")]).await;
+    assert_eq!(refused.code, Some(2));
+    let told = "routes[0].dangerous[0]   is anonymous_access, and the profile is production";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    // a word that nobody knows is no permission either
+    assert_eq!(check(&yaml, &[("NODE_ENV", "staging")]).await.code, Some(2));
 }

@@ -11,11 +11,22 @@ use testbed::{Gateway, Idp, Recorder};
 
 use crate::setting::program;
 
+/// As somebody would make it.
+pub(crate) const SECRET: &str = "8f14e45fceea167a5a36dedd4bea2543c9f0f895fb98ab9159f51fd0297e236d";
+
 /// The presets, with values like those that people will have.
 pub(crate) const PRESETS: &[(&str, &[(&str, &str)])] = &[
     (
         "oauth",
         &[("OAUTH_ISSUER_URL", "https://login.example.com/")],
+    ),
+    ("jwt", &[("JWT_SECRET", SECRET)]),
+    (
+        "both",
+        &[
+            ("OAUTH_ISSUER_URL", "https://login.example.com/"),
+            ("JWT_SECRET", SECRET),
+        ],
     ),
     ("none", &[]),
     ("oidc", &[("OIDC_ISSUER", "https://login.example.com")]),
@@ -212,7 +223,7 @@ impl Stage {
         self.idp.token().audience(&self.gateway.url("/mcp"))
     }
 
-    async fn accepts(&self, token: TokenBuilder) {
+    async fn accepts(&self, token: impl Into<String>) {
         let call = self.gateway.client().post("/mcp").call("echo", &json!({}));
         call.bearer(token).send().await.is(200);
     }
@@ -259,6 +270,88 @@ async fn s0_3_s0_72_none_asks_nobody_and_is_for_this_machine() {
     let page = call().header("Origin", "https://evil.example");
     page.send().await.is(403);
     call().host("evil.example").send().await.is(421);
+}
+
+/// A token as a service signs it for itself.
+fn of_service(stage: &Stage, secret: &str) -> String {
+    let token = stage
+        .idp
+        .token()
+        .header("typ", "JWT")
+        .header("kid", Value::Null);
+    let token = token
+        .without("scope")
+        .without("client_id")
+        .subject("test-user");
+    let token = token.claim("scopes", json!(["mcp", "mcp:call"]));
+    let token = token.claim("iss", "your-service").audience("mcp-api");
+    token.sign_with_secret(secret.as_bytes())
+}
+
+#[tokio::test]
+async fn s0_3_s0_33_s0_72_jwt_takes_tokens_of_your_own() {
+    let idp = Idp::start().await;
+    let stage = Stage::start("jwt", idp, ("", ""), &[("JWT_SECRET", SECRET)]).await;
+    stage.accepts(of_service(&stage, SECRET)).await;
+    let seen = stage.server.last();
+    assert_eq!(seen.header("x-auth-method"), Some("shared_secret"));
+    let other = of_service(&stage, &SECRET.replace('8', "9"));
+    stage.refuses(other, 401, "invalid_signature").await;
+    stage.refuses(stage.token(), 401, "issuer_mismatch").await;
+    let list = stage
+        .gateway
+        .client()
+        .post("/mcp")
+        .rpc(1, "tools/list", &json!({}));
+    list.send().await.is(401);
+}
+
+#[tokio::test]
+async fn s0_3_s0_16_s3_40_s0_72_both_takes_either() {
+    let idp = Idp::start().await;
+    let issuer = idp.issuer().to_owned();
+    let variables = [("OAUTH_ISSUER_URL", &*issuer), ("JWT_SECRET", SECRET)];
+    let stage = Stage::start("both", idp, ("", ""), &variables).await;
+    stage.accepts(of_service(&stage, SECRET)).await;
+    stage.accepts(stage.token().scope("mcp")).await;
+    assert_eq!(stage.server.last().header("x-auth-method"), Some("oidc"));
+    let swapped = stage
+        .token()
+        .claim("iss", "your-service")
+        .audience("mcp-api");
+    stage.refuses(swapped, 401, "algorithm_not_allowed").await;
+    let signed = stage.token().sign_with_secret(SECRET.as_bytes());
+    stage.refuses(signed, 401, "algorithm_not_allowed").await;
+}
+
+/// `check --resolved` shows no secret, so that another one is seen by what it does.
+#[tokio::test]
+async fn s0_66_x14_jwt_secret_is_the_secret() {
+    let other = SECRET.replace('f', "1");
+    for secret in [SECRET, &other] {
+        let idp = Idp::start().await;
+        let stage = Stage::start("jwt", idp, ("", ""), &[("JWT_SECRET", secret)]).await;
+        for tried in [SECRET, &other] {
+            let token = of_service(&stage, tried);
+            if tried == secret {
+                stage.accepts(token).await;
+            } else {
+                stage.refuses(token, 401, "invalid_signature").await;
+            }
+        }
+    }
+    let yaml = preset("jwt").await;
+    let shown = check(&yaml, &[("JWT_SECRET", SECRET)]).await;
+    assert!(
+        !shown.stdout.contains(SECRET) && shown.stdout.contains("secret: '***'"),
+        "{}",
+        shown.stdout
+    );
+    for weak in ["too short", "your-secret-key", &"ab".repeat(20)] {
+        let refused = check(&yaml, &[("JWT_SECRET", weak)]).await;
+        assert_eq!(refused.code, Some(2), "{weak}");
+        assert!(!refused.stderr.contains(weak), "{}", refused.stderr);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,10 @@ use crate::{End, report};
 pub(crate) enum Preset {
     /// People log in at an authorization server
     Oauth,
+    /// Services bring tokens that you sign yourself
+    Jwt,
+    /// Both of these
+    Both,
     /// Nobody is asked; for tests on this machine
     None,
     /// Any OpenID Connect provider
@@ -42,6 +46,8 @@ impl Preset {
     fn text(self) -> &'static str {
         match self {
             Self::Oauth => include_str!("../presets/oauth.yaml"),
+            Self::Jwt => include_str!("../presets/jwt.yaml"),
+            Self::Both => include_str!("../presets/both.yaml"),
             Self::None => include_str!("../presets/none.yaml"),
             Self::Oidc => include_str!("../presets/oidc.yaml"),
             Self::Auth0 => include_str!("../presets/auth0.yaml"),
