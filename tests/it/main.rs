@@ -8,6 +8,7 @@
 
 mod admin;
 mod api_key_commands;
+mod api_keys;
 mod attacks;
 mod audiences;
 mod audit;

@@ -19,7 +19,7 @@ use crate::host::HostPattern;
 use crate::scalar::word::Word as _;
 
 pub use admin::{Admin, AdminListen};
-pub use api_keys::API_KEY_PREFIX;
+pub use api_keys::{API_KEY_ISSUER, API_KEY_PREFIX, ActsFor, ApiKeys, KeyHolder};
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
 pub use authenticator::{
     Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource,

@@ -6,9 +6,7 @@ use crate::place::{Place, Step};
 const LATER: &[&str] = &[
     "sessions",
     "authorization_server",
-    "deny.entries.*.key",
     "authenticators.*.introspection",
-    "authenticators.*.api_keys",
     "authenticators.*.login",
     "authenticators.*.dangerous",
     "routes.*.access",

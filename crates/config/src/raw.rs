@@ -3,6 +3,7 @@
 //! Every field is an `Option`, nothing has a default yet, and nothing is judged. The words over the fields are what an editor shows
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
+mod api_keys;
 mod deny;
 mod own;
 mod server;
@@ -29,6 +30,7 @@ use crate::scalar::word::{AuditChoice, AuthType};
 use crate::secret::ProxyUrl;
 use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
+pub(crate) use api_keys::{ActsFor, ApiKey, ApiKeys};
 pub(crate) use deny::{Deny, DenyEntry};
 pub(crate) use own::{PublicKey, SharedSecret};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
@@ -107,6 +109,8 @@ pub(crate) struct Authenticator {
     pub(crate) shared_secret: Option<Block<SharedSecret>>,
     /// Tokens that you sign yourself with a private key: the gateway has the public one.
     pub(crate) public_key: Option<Block<PublicKey>>,
+    /// Keys that you hand out, in a header of their own. Only their hashes stand here.
+    pub(crate) api_keys: Option<Block<ApiKeys>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

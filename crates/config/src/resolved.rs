@@ -1,5 +1,6 @@
 //! The complete configuration as YAML: every default written out, ready to be read again.
 
+mod api_keys;
 mod authenticator;
 mod server;
 
@@ -9,8 +10,8 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
-    Audit, AuditSink, Auth, Authenticator, Config, Denied, Deny, Identity, IdentityHeaders, Member,
-    Route, Streams, Upstream,
+    API_KEY_ISSUER, Audit, AuditSink, Auth, Authenticator, Config, Denied, Deny, Identity,
+    IdentityHeaders, Member, Route, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -87,9 +88,17 @@ fn deny(deny: &Deny) -> Value {
             Denied::Subject(name) => ("subject", name),
             Denied::Client(name) => ("client", name),
             Denied::Jti(name) => ("jti", name),
+            Denied::Key(name) => ("key", name),
         };
-        let issuer = entry.issuer.as_deref().map_or(Value::Null, text);
-        block([("issuer", issuer), (key, text(name))])
+        let issuer = entry.issuer.as_deref();
+        let (whose, issuer) = match entry.what {
+            Denied::Key(_) => {
+                let name = issuer.and_then(|issuer| issuer.strip_prefix(API_KEY_ISSUER));
+                ("authenticator", name)
+            }
+            Denied::Subject(_) | Denied::Client(_) | Denied::Jti(_) => ("issuer", issuer),
+        };
+        block([(whose, issuer.map_or(Value::Null, text)), (key, text(name))])
     });
     block([("file", file), ("entries", list(entries))])
 }

@@ -9,6 +9,7 @@ use config::{
 };
 use tokio::task::AbortHandle;
 
+use crate::api_keys::{KeyRing, KeyTable};
 use crate::cache::Credentials;
 use crate::caller::Clock;
 use crate::credential::Expected;
@@ -31,6 +32,8 @@ pub struct Authenticators {
 struct Kept {
     settings: Authenticator,
     provider: Arc<Provider>,
+    /// The keys that callers present, where they present keys.
+    table: Option<Arc<KeyTable>>,
     /// Keeps its keys fresh. Aborted when no configuration has it any more.
     task: Option<AbortHandle>,
 }
@@ -54,7 +57,8 @@ impl Kept {
             }
             | AuthenticatorKind::Oidc { .. }
             | AuthenticatorKind::SharedSecret(_)
-            | AuthenticatorKind::PublicKey(_) => {}
+            | AuthenticatorKind::PublicKey(_)
+            | AuthenticatorKind::ApiKeys(_) => {}
         }
     }
 }
@@ -145,9 +149,12 @@ impl Authenticators {
             let provider = Arc::new(Provider::new(settings, Arc::clone(&extras))?);
             let (task, first) = fetching::begin(&provider, &settings.kind).unzip();
             begun.push((Arc::clone(&provider), first));
+            let keys = settings.kind.api_keys();
+            let table = keys.and_then(|keys| KeyTable::new(&provider, keys));
             kept.push(Arc::new(Kept {
                 settings: settings.clone(),
                 provider,
+                table: table.map(Arc::new),
                 task,
             }));
         }
@@ -242,12 +249,17 @@ impl Authenticators {
         let mut realm: Vec<_> = accepted.iter().map(|(provider, _)| provider.id).collect();
         realm.sort_unstable();
         realm.dedup();
+        let tables = accept.iter().filter_map(|index| {
+            let kept = self.kept.get(*index)?;
+            kept.table.clone()
+        });
         let place = |claim: &ClaimPath| self.extras.iter().position(|known| known == claim);
         RouteAuthenticator {
             cache: Arc::clone(&self.cache),
             clock: Arc::clone(&self.clock),
             deny: Arc::clone(&self.deny),
             accepted,
+            keys: KeyRing::new(tables),
             realm: self.cache.realm(&realm),
             extras: (!extra_claims.is_empty()).then(|| extra_claims.iter().map(place).collect()),
         }

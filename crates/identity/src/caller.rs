@@ -7,11 +7,17 @@ use http::HeaderValue;
 use oauth::Scopes;
 
 use crate::credential::Credential;
+use crate::pair::Pair;
 use crate::values::{self, IdentityValues};
 
 /// Seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// After everything.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+}
 
 /// The wall clock, handed in by whoever runs the program.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -35,7 +41,7 @@ impl Kind {
     }
 }
 
-/// Who calls: issuer, kind and subject (SEC-1), and what the credential says beyond that. A clone is two counters.
+/// Who calls: issuer, kind and subject (SEC-1), and what the credential says beyond that. A clone is three counters at most.
 ///
 /// Only a [`RouteAuthenticator`](crate::RouteAuthenticator) makes one, from a credential whose signature and claims it has judged.
 #[derive(Clone)]
@@ -43,6 +49,8 @@ pub struct Caller {
     pub(crate) credential: Arc<Credential>,
     /// For each further claim of the route, where its value lies in the credential.
     pub(crate) extras: Option<Arc<[Option<usize>]>>,
+    /// What is left of the credential where an API key came with it.
+    pub(crate) pair: Option<Arc<Pair>>,
 }
 
 impl Caller {
@@ -68,12 +76,18 @@ impl Caller {
 
     /// The scopes, with what they imply.
     pub fn scopes(&self) -> &Scopes {
-        &self.credential.scopes
+        match &self.pair {
+            Some(pair) => &pair.scopes,
+            None => &self.credential.scopes,
+        }
     }
 
-    /// When the credential ends, by its own words: without leeway.
+    /// When the credential ends, by its own words: without leeway. Of two, the first to end.
     pub fn expires(&self) -> Timestamp {
-        self.credential.expires
+        match &self.pair {
+            Some(pair) => pair.expires,
+            None => self.credential.expires,
+        }
     }
 
     /// The name the configuration gives the authenticator.
@@ -86,15 +100,28 @@ impl Caller {
         self.credential.provider.method
     }
 
+    /// The API key that came with the caller's token: its authenticator and its id.
+    pub fn with_key(&self) -> Option<(&str, &str)> {
+        let key = &self.pair.as_ref()?.key;
+        Some((&key.provider.name, &key.subject))
+    }
+
     /// The identity as header values.
     pub fn values(&self) -> &IdentityValues {
-        &self.credential.values
+        match &self.pair {
+            Some(pair) => &pair.values,
+            None => &self.credential.values,
+        }
     }
 
     /// The value of the route's `index`th further claim; `None` if the credential lacks it or it is no text.
     pub fn extra(&self, index: usize) -> Option<&HeaderValue> {
         let place = (*self.extras.as_ref()?.get(index)?)?;
-        self.credential.extras.get(place)?.as_ref()
+        let extras = match &self.pair {
+            Some(pair) => &pair.extras,
+            None => &self.credential.extras,
+        };
+        extras.get(place)?.as_ref()
     }
 
     /// Whether the route's further claims together are more than an upstream is sent (SEC-35).

@@ -76,12 +76,20 @@ pub(crate) fn credential(provider: &Arc<Provider>, said: Said<'_>) -> Result<Cre
         issued_at: times.issued_at,
         audience,
         values: values.measured(),
-        extras: provider
-            .extras
-            .iter()
-            .map(|path| path.find(claims).and_then(identity::header))
-            .collect(),
+        extras: extras(provider, claims),
+        key: None,
     })
+}
+
+/// The values of the further claims that routes ask for.
+pub(crate) fn extras(
+    provider: &Provider,
+    claims: &Map<String, Value>,
+) -> Box<[Option<HeaderValue>]> {
+    let asked = provider.extras.iter();
+    asked
+        .map(|path| path.find(claims).and_then(identity::header))
+        .collect()
 }
 
 /// What the token is called, for the deny list alone. It must be a string (RFC 7519 section 4.1.7); some issuers count.

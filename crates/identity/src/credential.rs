@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::HeaderValue;
 use oauth::Scopes;
 
+use crate::api_keys::OfKey;
 use crate::caller::{Kind, Timestamp};
 use crate::failure::{Failure, excerpt};
 use crate::keys::Key;
 use crate::provider::Provider;
 use crate::values::IdentityValues;
 
-/// The verified claims of one token.
+/// What one token or API key says.
 pub(crate) struct Credential {
     pub(crate) provider: Arc<Provider>,
     pub(crate) life: Life,
@@ -29,6 +30,8 @@ pub(crate) struct Credential {
     pub(crate) values: IdentityValues,
     /// For each further claim that some route asks for, its header value.
     pub(crate) extras: Box<[Option<HeaderValue>]>,
+    /// Of API keys alone.
+    pub(crate) key: Option<OfKey>,
 }
 
 /// What a credential's life hangs on, beside its own times.
@@ -57,6 +60,8 @@ pub(crate) enum Audience {
         client_id: Box<str>,
         aud: Box<[Box<str>]>,
     },
+    /// Nobody else ever gets to see it: an API key of ours.
+    Ours,
 }
 
 /// The audiences that count at a route for one authenticator.
@@ -77,7 +82,10 @@ impl Credential {
     /// Whether `now` is between `nbf`, `iat` and `exp`, give or take the leeway.
     pub(crate) fn in_time(&self, now: Timestamp) -> Result<(), Failure> {
         let leeway = self.provider.rules.leeway;
-        Failure::if_expired(self.expires, leeway, now)?;
+        Failure::if_expired(self.expires, leeway, now).map_err(|failure| match failure {
+            Failure::Expired { late } if self.key.is_some() => Failure::ApiKeyExpired { late },
+            other => other,
+        })?;
         let latest = now.0.saturating_add(leeway.as_secs());
         for (claim, start) in [("nbf", self.not_before), ("iat", self.issued_at)] {
             if let Some(start) = start.filter(|start| start.0 > latest) {
@@ -125,6 +133,7 @@ impl Audience {
                     // an audience that is there and is not us means somebody else (RFC 7519 section 4.1.3)
                     && (aud.is_empty() || aud.iter().any(|one| expected.names(one)))
             }
+            Self::Ours => true,
         };
         if good {
             return Ok(());
@@ -137,9 +146,10 @@ impl Audience {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        let (client_id, aud) = match self {
+        let (client_id, aud): (_, &[Box<str>]) = match self {
             Self::Aud(aud) => (None, aud),
             Self::Client { client_id, aud } => (Some(client_id), aud),
+            Self::Ours => (None, &[]),
         };
         client_id.into_iter().chain(aud.iter()).map(AsRef::as_ref)
     }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use config::{Denied, Deny, DenyEntry};
 
 use crate::credential::Credential;
+use crate::failure::BY_KEY;
 
 /// Larger files are not taken by the configuration either.
 const FILE_BYTES: u64 = 1 << 20;
@@ -41,6 +42,7 @@ struct Index {
     subjects: Names,
     clients: Names,
     ids: Names,
+    keys: Names,
     is_empty: bool,
 }
 
@@ -116,6 +118,8 @@ impl DenyList {
             Some("client")
         } else if listed(&index.ids, credential.id.as_deref()) {
             Some("jti")
+        } else if credential.key.is_some() && listed(&index.keys, Some(&credential.subject)) {
+            Some(BY_KEY)
         } else {
             None
         }
@@ -130,6 +134,7 @@ impl Index {
                 Denied::Subject(name) => (&mut index.subjects, name),
                 Denied::Client(name) => (&mut index.clients, name),
                 Denied::Jti(name) => (&mut index.ids, name),
+                Denied::Key(name) => (&mut index.keys, name),
             };
             let issuers = names.entry(name.clone()).or_default();
             issuers.push(entry.issuer.clone());

@@ -9,6 +9,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Longest piece of a stranger's text in the log.
 const EXCERPT_CHARS: usize = 120;
 
+/// How the deny list names an entry about an API key.
+pub(crate) const BY_KEY: &str = "key";
+
 /// Why a credential is refused. `Display` is precise and meant for the operator's log alone; what the caller may know is decided
 /// where refusals become HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +19,28 @@ pub enum Failure {
     /// The `Authorization` header is not one bearer token.
     #[error("malformed credentials: {0}")]
     MalformedCredentials(&'static str),
+    /// What stands in the header of API keys is none.
+    #[error("malformed credentials: the header of the API key: {0}")]
+    MalformedApiKey(&'static str),
+    /// Nobody has this key.
+    #[error("unknown API key{0}")]
+    UnknownApiKey(&'static str),
+    /// The holder's time is over.
+    #[error("API key has expired: {late} s ago")]
+    ApiKeyExpired {
+        /// Seconds since then.
+        late: u64,
+    },
+    /// A token and a key, both good, of two callers (SEC-2).
+    #[error(
+        "identities disagree: the token is {token}, the API key is {key} and does not act for that one"
+    )]
+    IdentitiesDisagree {
+        /// Whom the token names.
+        token: Box<str>,
+        /// Whose key it is.
+        key: Box<str>,
+    },
     /// No three parts of base64url: opaque, encrypted, or something else.
     #[error("token is not a valid JWT format: {0}")]
     NotAJwt(&'static str),
@@ -99,7 +124,9 @@ impl Failure {
     /// The slug of contract section 4: for audit and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::MalformedCredentials(_) => "malformed_credentials",
+            Self::MalformedCredentials(_) | Self::MalformedApiKey(_) => "malformed_credentials",
+            Self::UnknownApiKey(_) => "unknown_api_key",
+            Self::IdentitiesDisagree { .. } => "identities_disagree",
             Self::NotAJwt(_) => "not_a_jwt",
             Self::MalformedToken(_) => "malformed_token",
             Self::AlgorithmNotAllowed { .. } => "algorithm_not_allowed",
@@ -107,7 +134,7 @@ impl Failure {
             Self::CriticalHeader => "critical_header",
             Self::UnknownKey(_) => "unknown_key",
             Self::InvalidSignature(_) => "invalid_signature",
-            Self::Expired { .. } => "expired",
+            Self::Expired { .. } | Self::ApiKeyExpired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::MissingExpiry => "missing_expiry",
             Self::LifetimeTooLong(_) => "lifetime_too_long",
@@ -125,6 +152,10 @@ impl Failure {
         match self {
             Self::JwksUnreachable { .. } => Some(RETRY_AFTER),
             Self::MalformedCredentials(_)
+            | Self::MalformedApiKey(_)
+            | Self::UnknownApiKey(_)
+            | Self::ApiKeyExpired { .. }
+            | Self::IdentitiesDisagree { .. }
             | Self::NotAJwt(_)
             | Self::MalformedToken(_)
             | Self::AlgorithmNotAllowed { .. }
@@ -149,6 +180,15 @@ impl Failure {
         Self::AlgorithmNotAllowed {
             found: found.into(),
             allowed: format!("the authenticator takes {}", allowed.join(", ")).into(),
+        }
+    }
+
+    /// Whether it is about an API key alone: then no token has anything to do with it.
+    pub fn is_of_key(&self) -> bool {
+        match self {
+            Self::MalformedApiKey(_) | Self::UnknownApiKey(_) | Self::ApiKeyExpired { .. } => true,
+            Self::Denied(by) => *by == BY_KEY,
+            _ => false, // whatever else there will be is about tokens
         }
     }
 

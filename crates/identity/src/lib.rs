@@ -25,6 +25,7 @@ mod json;
 mod jws;
 mod keys;
 mod own;
+mod pair;
 mod provider;
 mod route;
 mod signed;

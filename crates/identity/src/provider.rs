@@ -8,6 +8,7 @@ use config::{Authenticator, AuthenticatorKind, ClaimPath, Rules};
 use http::HeaderValue;
 use oauth::Scopes;
 
+use crate::api_keys;
 use crate::authenticators::StartError;
 use crate::credential::Credential;
 use crate::failure::Failure;
@@ -41,9 +42,11 @@ pub(crate) struct Provider {
 /// How credentials are verified.
 pub(crate) enum Verifier {
     /// By the signatures of keys that the provider publishes.
-    Signed(Signed),
+    Signed(Box<Signed>),
     /// By what the configuration holds.
     Own(Own),
+    /// By a table that requests are compared with before anything else: there is nothing to verify.
+    ApiKeys,
 }
 
 /// An issuer, and its header value.
@@ -77,6 +80,7 @@ impl Provider {
         extras: Arc<[ClaimPath]>,
     ) -> Result<Self, StartError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let rules_of_keys;
         let (method, rules, issuers, verifier) = match &authenticator.kind {
             AuthenticatorKind::Oidc {
                 jwt,
@@ -86,7 +90,7 @@ impl Provider {
                 "oidc",
                 &jwt.rules,
                 &*jwt.issuers,
-                Verifier::Signed(Signed::new(jwt, algorithms, fetch)),
+                Verifier::Signed(Box::new(Signed::new(jwt, algorithms, fetch))),
             ),
             AuthenticatorKind::Jwks {
                 jwt,
@@ -97,8 +101,12 @@ impl Provider {
                 "jwks",
                 &jwt.rules,
                 &*jwt.issuers,
-                Verifier::Signed(Signed::new(jwt, algorithms, fetch)),
+                Verifier::Signed(Box::new(Signed::new(jwt, algorithms, fetch))),
             ),
+            AuthenticatorKind::ApiKeys(keys) => {
+                rules_of_keys = api_keys::rules(&authenticator.name, keys);
+                ("api_keys", &rules_of_keys, &[][..], Verifier::ApiKeys)
+            }
             AuthenticatorKind::SharedSecret(settings) => (
                 "shared_secret",
                 &settings.jwt.rules,
@@ -125,11 +133,14 @@ impl Provider {
             AuthenticatorKind::Oidc { .. } => OnceLock::new(),
             AuthenticatorKind::Jwks { .. }
             | AuthenticatorKind::SharedSecret(_)
-            | AuthenticatorKind::PublicKey(_) => OnceLock::from(Issuer::new(&rules.issuer)),
+            | AuthenticatorKind::PublicKey(_)
+            | AuthenticatorKind::ApiKeys(_) => OnceLock::from(Issuer::new(&rules.issuer)),
         };
         let is_server = match &authenticator.kind {
             AuthenticatorKind::Oidc { .. } | AuthenticatorKind::Jwks { .. } => true,
-            AuthenticatorKind::SharedSecret(_) | AuthenticatorKind::PublicKey(_) => false,
+            AuthenticatorKind::SharedSecret(_)
+            | AuthenticatorKind::PublicKey(_)
+            | AuthenticatorKind::ApiKeys(_) => false,
         };
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -143,6 +154,14 @@ impl Provider {
             is_server,
             verifier,
         })
+    }
+
+    /// Whether tokens may come from it; what is no token has an issuer that no token may claim.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        match self.verifier {
+            Verifier::Signed(_) | Verifier::Own(_) => true,
+            Verifier::ApiKeys => false,
+        }
     }
 
     /// Every issuer string that it takes.
@@ -166,6 +185,9 @@ impl Provider {
 
     /// Compares byte for byte (SEC-10 has the only exception, and it is not about issuers).
     pub(crate) fn select(&self, iss: &str) -> Selected<'_> {
+        if !self.takes_tokens() {
+            return Selected::No;
+        }
         let known = self.spelling.get();
         if let Some(issuer) = known
             .into_iter()
@@ -189,6 +211,7 @@ impl Provider {
         match &self.verifier {
             Verifier::Signed(signed) => signed.verify(self, issuer, token).await,
             Verifier::Own(own) => own.verify(self, issuer, token),
+            Verifier::ApiKeys => Err(Failure::NotAJwt("an API key is no token")),
         }
     }
 
@@ -202,7 +225,7 @@ impl Provider {
     pub(crate) fn is_ready(&self) -> bool {
         match &self.verifier {
             Verifier::Signed(signed) => signed.is_ready(),
-            Verifier::Own(_) => true,
+            Verifier::Own(_) | Verifier::ApiKeys => true,
         }
     }
 
@@ -210,7 +233,7 @@ impl Provider {
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
         match &self.verifier {
             Verifier::Signed(signed) => Some(&signed.keys),
-            Verifier::Own(_) => None,
+            Verifier::Own(_) | Verifier::ApiKeys => None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::api_keys::{self, KeyRing};
 use crate::bearer;
 use crate::cache::{Credentials, Digest};
 use crate::caller::{Caller, Clock, Timestamp};
@@ -12,6 +13,7 @@ use crate::deny::DenyList;
 use crate::evidence::Evidence;
 use crate::failure::{Failure, excerpt};
 use crate::jws::Jws;
+use crate::pair::Pair;
 use crate::provider::{Issuer, Provider, Selected};
 
 /// Answers, for one route, who is calling.
@@ -21,6 +23,8 @@ pub struct RouteAuthenticator {
     pub(crate) deny: Arc<DenyList>,
     /// Those that the route accepts, and the audiences that count there for each.
     pub(crate) accepted: Box<[(Arc<Provider>, Expected)]>,
+    /// The API keys that it accepts.
+    pub(crate) keys: KeyRing,
     /// The number of the set of authenticators: credentials are remembered per set.
     pub(crate) realm: u32,
     /// For each further claim of the route, its place in a credential; `None` if the route has none.
@@ -40,24 +44,35 @@ pub enum Presented<'r> {
 pub struct Unverified<'r> {
     token: &'r str,
     digest: Digest,
+    /// The API key that came with it, which is good.
+    key: Option<Arc<Credential>>,
 }
 
 impl RouteAuthenticator {
-    /// Looks at what is presented, at `Authorization` alone, without verifying anything: that costs, and whoever asks may want to be paid first.
+    /// Looks at what is presented without verifying anything: that costs, and whoever asks may want to be paid first.
+    ///
+    /// A bad credential is a failure, whatever stands beside it; two good ones have to agree (SEC-2).
     pub fn look<'r>(
         &self,
         evidence: &Evidence<'r>,
         now: Timestamp,
     ) -> Result<Presented<'r>, Failure> {
+        let key = self.keys.presented(evidence.headers)?;
+        if let Some(key) = &key {
+            self.judge(key, now)?;
+        }
         let Some(token) = bearer::token(evidence.headers)? else {
-            return Ok(Presented::Nothing);
+            return Ok(match key {
+                Some(key) => Presented::Known(self.admit(key, None)?),
+                None => Presented::Nothing,
+            });
         };
         let digest = Digest::of(self.realm, token);
         let Some(credential) = self.cache.find(&digest) else {
-            return Ok(Presented::Unknown(Unverified { token, digest }));
+            return Ok(Presented::Unknown(Unverified { token, digest, key }));
         };
         self.judge(&credential, now)?;
-        Ok(Presented::Known(self.admit(credential)))
+        Ok(Presented::Known(self.admit(credential, key)?))
     }
 
     /// Who is calling, by a credential that has to be verified. It may take as long as it takes to fetch keys.
@@ -66,13 +81,17 @@ impl RouteAuthenticator {
         unverified: Unverified<'_>,
         now: Timestamp,
     ) -> Result<Caller, Failure> {
-        let Unverified { token, digest } = unverified;
+        let Unverified { token, digest, key } = unverified;
         let credential = Arc::new(self.verify(token).await?);
         // a verification that waited for keys may end later than it began
-        self.judge(&credential, now.max((self.clock)()))?;
+        let now = now.max((self.clock)());
+        self.judge(&credential, now)?;
+        if let Some(key) = &key {
+            self.judge(key, now)?;
+        }
         // not before it is good here: tokens meant for others must not fill the memory
         self.cache.keep(digest, &credential);
-        Ok(self.admit(credential))
+        self.admit(credential, key)
     }
 
     /// The authorization servers to name to clients, each in its document's own spelling once that is known (S3-27). None where
@@ -85,10 +104,22 @@ impl RouteAuthenticator {
             .collect()
     }
 
-    /// Whether the caller's credential would still be taken: for streams, which outlive the request that opened them, and the
-    /// configuration they were opened under (SEC-55). Without `now` its times do not count.
+    /// Whether tokens are accepted, and not API keys alone.
+    pub fn takes_tokens(&self) -> bool {
+        self.accepted
+            .iter()
+            .any(|(provider, _)| provider.takes_tokens())
+    }
+
+    /// Whether the caller's credentials would still be taken: for streams, which outlive the request that opened them, and the
+    /// configuration they were opened under (SEC-55). Without `now` their times do not count.
     pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
-        let credential = &caller.credential;
+        let key = caller.pair.as_ref().map(|pair| &pair.key);
+        let mut all = [Some(&caller.credential), key].into_iter().flatten();
+        all.all(|credential| self.is_still_good(credential, now))
+    }
+
+    fn is_still_good(&self, credential: &Credential, now: Option<Timestamp>) -> bool {
         !credential.life.is_over()
             && self.deny.denies(credential).is_none()
             && self.expected(credential).is_some_and(|expected| {
@@ -97,11 +128,20 @@ impl RouteAuthenticator {
             })
     }
 
-    fn admit(&self, credential: Arc<Credential>) -> Caller {
-        Caller {
+    fn admit(
+        &self,
+        credential: Arc<Credential>,
+        key: Option<Arc<Credential>>,
+    ) -> Result<Caller, Failure> {
+        let pair = match key {
+            Some(key) => Some(Arc::new(Pair::of(&credential, key)?)),
+            None => None,
+        };
+        Ok(Caller {
             credential,
             extras: self.extras.clone(),
-        }
+            pair,
+        })
     }
 
     fn judge(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
@@ -124,6 +164,12 @@ impl RouteAuthenticator {
     }
 
     async fn verify(&self, token: &str) -> Result<Credential, Failure> {
+        if api_keys::looks_like_one(token) {
+            // before anybody is asked about it: it is nobody else's business
+            return Err(Failure::NotAJwt(
+                "an API key, which has a header of its own",
+            ));
+        }
         let token = Jws::read(token)?;
         let (provider, issuer) = self.select(&token)?;
         let credential = provider.verify(issuer, &token).await?;
@@ -157,6 +203,7 @@ impl RouteAuthenticator {
         let expected: Vec<_> = self
             .accepted
             .iter()
+            .filter(|(provider, _)| provider.takes_tokens())
             .flat_map(|(provider, _)| provider.issuers())
             .collect();
         Failure::IssuerMismatch {

@@ -60,6 +60,23 @@ impl fmt::Display for Published<'_> {
     }
 }
 
+/// The challenge where keys of the operator's are taken in a header of their own. No standard knows it: it has the form of RFC 9110
+/// section 11.3, and tells a person what is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiKey<'a> {
+    /// A URL: what the key is for.
+    pub realm: &'a str,
+    /// Where it belongs.
+    pub header: &'a str,
+}
+
+impl fmt::Display for ApiKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (realm, header) = (Url(self.realm), Description(self.header));
+        write!(f, "ApiKey realm=\"{realm}\", header=\"{header}\"")
+    }
+}
+
 /// Text inside the quotes of `error_description`: quote and backslash are not even legal there escaped.
 struct Description<'a>(&'a str);
 
@@ -124,6 +141,18 @@ mod tests {
             challenge.to_string(),
             "Bearer error=\"insufficient_scope\", error_description=\"this needs more\", scope=\"mcp:call mcp:read\", \
              resource_metadata=\"https://mcp.example.com/.well-known/oauth-protected-resource/mcp\""
+        );
+    }
+
+    #[test]
+    fn s3_43_a_key_is_asked_for_by_its_header() {
+        let challenge = ApiKey {
+            realm: "https://mcp.example.com/mcp",
+            header: "X-API-Key",
+        };
+        assert_eq!(
+            challenge.to_string(),
+            "ApiKey realm=\"https://mcp.example.com/mcp\", header=\"X-API-Key\""
         );
     }
 

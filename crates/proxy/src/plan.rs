@@ -3,13 +3,13 @@
 //! This is the composition root. A request holds one plan from its beginning to its end.
 
 pub(crate) mod names;
-mod site;
+pub(crate) mod site;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Config, Profile, Secret};
-use http::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use identity::{Authenticators, Timestamp};
 
 use crate::PlanError;
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) origins: Origins,
     pub(crate) stripping: Stripping,
+    /// Where API keys stand, whatever the route.
+    pub(crate) key_headers: Box<[HeaderName]>,
     pub(crate) limits: limit::Rules,
     pub(crate) sse_keepalive: Option<Duration>,
     pub(crate) authenticators: Arc<Authenticators>,
@@ -112,6 +114,10 @@ impl Plan {
             sites,
             origins,
             stripping: Stripping::of(config),
+            key_headers: site::key_headers(config.authenticators.iter())
+                .into_iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
             limits: limit::Rules::of(&config.server.limits),
             sse_keepalive: config.server.sse_keepalive,
             authenticators,

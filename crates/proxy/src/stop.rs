@@ -181,14 +181,15 @@ fn unproven(failure: &Failure) -> Public {
     }
     let description = match failure {
         Failure::Expired { .. } => "Token expired",
+        Failure::ApiKeyExpired { .. } => "API key expired",
         _ => "the credential was not accepted",
     };
-    public(
-        401,
-        reason,
-        description,
-        Challenge::Error(ErrorCode::InvalidToken),
-    )
+    let challenge = if failure.is_of_key() {
+        Challenge::Plain // no token is at fault
+    } else {
+        Challenge::Error(ErrorCode::InvalidToken)
+    };
+    public(401, reason, description, challenge)
 }
 
 fn public(

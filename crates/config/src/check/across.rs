@@ -1,5 +1,7 @@
 //! Rules between routes, authenticators and listeners.
 
+mod keys;
+
 use std::net::{IpAddr, SocketAddr};
 
 use super::authenticator::Entry as AuthenticatorEntry;
@@ -27,6 +29,7 @@ pub(super) fn check(
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
     }
+    keys::check(authenticators, routes, notes);
 }
 
 /// What `*` stands for becomes no part of a resource: somebody else may own the name beside ours. Without a public URL to borrow, clients

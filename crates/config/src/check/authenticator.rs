@@ -1,5 +1,6 @@
 //! Who may vouch for a caller.
 
+mod api_keys;
 mod keys;
 mod own;
 mod rules;
@@ -124,10 +125,11 @@ enum WrittenKind {
     Jwks(Block<raw::Jwt>),
     SharedSecret(Block<raw::SharedSecret>),
     PublicKey(Block<raw::PublicKey>),
+    ApiKeys(Block<raw::ApiKeys>),
 }
 
 /// What an authenticator without one is told.
-const KINDS: &str = "exactly one of oidc (discovery), jwks (keys by URL or file), shared_secret and public_key (tokens you sign yourself)";
+const KINDS: &str = "exactly one of oidc (discovery), jwks (keys by URL or file), shared_secret, public_key (tokens you sign yourself) and api_keys (keys you hand out)";
 
 impl WrittenKind {
     /// Every kind that is there; more than one is one too many.
@@ -137,12 +139,14 @@ impl WrittenKind {
             jwks,
             shared_secret,
             public_key,
+            api_keys,
         } = raw;
         [
             oidc.map(Self::Oidc),
             jwks.map(Self::Jwks),
             shared_secret.map(Self::SharedSecret),
             public_key.map(Self::PublicKey),
+            api_keys.map(Self::ApiKeys),
         ]
         .into_iter()
         .flatten()
@@ -155,13 +159,14 @@ impl WrittenKind {
             Self::Jwks(_) => "jwks",
             Self::SharedSecret(_) => "shared_secret",
             Self::PublicKey(_) => "public_key",
+            Self::ApiKeys(_) => "api_keys",
         }
     }
 
     fn family(&self) -> Family {
         match self {
             Self::Oidc(_) | Self::Jwks(_) => Family::Oauth,
-            Self::SharedSecret(_) | Self::PublicKey(_) => Family::Jwt,
+            Self::SharedSecret(_) | Self::PublicKey(_) | Self::ApiKeys(_) => Family::Jwt,
         }
     }
 
@@ -176,6 +181,7 @@ impl WrittenKind {
             Self::Jwks(block) => jwks(place, block, sources, notes),
             Self::SharedSecret(block) => own::shared_secret(place, block, notes),
             Self::PublicKey(block) => own::public_key(place, block, notes),
+            Self::ApiKeys(block) => api_keys::check(place, block, notes),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::file;
-use crate::checked::{Denied, Deny, DenyEntry};
+use crate::checked::{API_KEY_ISSUER, Denied, Deny, DenyEntry};
 use crate::document;
 use crate::interpolate;
 use crate::load;
@@ -75,7 +75,7 @@ pub fn deny_list(text: &str) -> Result<Vec<DenyEntry>, Problems> {
     for place in unknown {
         if let (Some(parent), Some(Step::Key(key))) = (place.parent(), place.last()) {
             let flaw = Flaw::new("is not a known key");
-            let flaw = flaw.hint("known here: issuer, subject, client, jti");
+            let flaw = flaw.hint("known here: issuer, subject, client, jti, key, authenticator");
             notes.unknown_key(&parent, key, flaw);
         }
     }
@@ -138,25 +138,31 @@ fn entry(place: &Place, raw: &raw::DenyEntry, notes: &mut Notes) -> Option<DenyE
         raw.subject.is_some(),
         raw.client.is_some(),
         raw.jti.is_some(),
+        raw.key.is_some(),
     ];
     let what = [
         text("subject", raw.subject.as_ref()).map(Denied::Subject),
         text("client", raw.client.as_ref()).map(Denied::Client),
         text("jti", raw.jti.as_ref()).map(Denied::Jti),
+        text("key", raw.key.as_ref()).map(Denied::Key),
     ];
+    let authenticator = text("authenticator", raw.authenticator.as_ref());
     match named.into_iter().filter(|is_there| *is_there).count() {
         1 => {}
         0 if raw.issuer.is_some() => {
             let flaw = Flaw::new("names an issuer alone").hint(
-                "name one of subject, client and jti; an issuer as a whole is turned away by taking its authenticator out",
+                "name one of subject, client, jti and key; an issuer as a whole is turned away by taking its authenticator out",
             );
             notes.wrong(place, flaw);
         }
         0 if notes.has_unknown_keys(place) => {} // said already, and it may be what was meant
-        0 => notes.missing(&place.key("subject"), "name one of subject, client and jti"),
+        0 => notes.missing(
+            &place.key("subject"),
+            "name one of subject, client, jti and key",
+        ),
         _ => notes.wrong(
             place,
-            Flaw::new("names more than one of subject, client and jti")
+            Flaw::new("names more than one of subject, client, jti and key")
                 .hint("write an entry for each"),
         ),
     }
@@ -166,7 +172,21 @@ fn entry(place: &Place, raw: &raw::DenyEntry, notes: &mut Notes) -> Option<DenyE
             "a subject is somebody only within its issuer",
         );
     }
+    if raw.authenticator.is_some() && raw.key.is_none() {
+        let flaw = Flaw::new("is for an entry with a `key`");
+        let flaw = flaw.hint("tokens are told apart by their `issuer`");
+        notes.wrong(&place.key("authenticator"), flaw);
+    }
+    if raw.issuer.is_some() && raw.key.is_some() {
+        let flaw = Flaw::new("is for tokens");
+        let flaw = flaw.hint("`authenticator` says whose key is meant");
+        notes.wrong(&place.key("issuer"), flaw);
+    }
     let what = what.into_iter().flatten().next()?;
+    let issuer = match authenticator {
+        Some(name) => Some(format!("{API_KEY_ISSUER}{name}").into()),
+        None => issuer,
+    };
     Some(DenyEntry { what, issuer })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ApiKeys;
 use super::own::{SharedSecret, SignedByOne};
 use crate::claim_path::ClaimPath;
 use crate::secret::ProxyUrl;
@@ -35,6 +36,8 @@ pub enum AuthenticatorKind {
     SharedSecret(SharedSecret),
     /// Tokens of one private key.
     PublicKey(SignedByOne),
+    /// Keys that the operator hands out.
+    ApiKeys(ApiKeys),
 }
 
 impl AuthenticatorKind {
@@ -45,6 +48,17 @@ impl AuthenticatorKind {
             | Self::Jwks { jwt, .. }
             | Self::SharedSecret(SharedSecret { jwt, .. })
             | Self::PublicKey(SignedByOne { jwt, .. }) => Some(&jwt.rules),
+            Self::ApiKeys(_) => None,
+        }
+    }
+
+    /// The keys that callers present, where they present keys.
+    pub fn api_keys(&self) -> Option<&ApiKeys> {
+        match self {
+            Self::ApiKeys(keys) => Some(keys),
+            Self::Oidc { .. } | Self::Jwks { .. } | Self::SharedSecret(_) | Self::PublicKey(_) => {
+                None
+            }
         }
     }
 
@@ -55,6 +69,7 @@ impl AuthenticatorKind {
             | Self::Jwks { jwt, .. }
             | Self::SharedSecret(SharedSecret { jwt, .. })
             | Self::PublicKey(SignedByOne { jwt, .. }) => Some(jwt),
+            Self::ApiKeys(_) => None,
         }
     }
 }

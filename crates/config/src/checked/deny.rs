@@ -27,4 +27,6 @@ pub enum Denied {
     Client(Box<str>),
     /// A token.
     Jti(Box<str>),
+    /// An API key, by its id; its issuer is its authenticator's ([`API_KEY_ISSUER`](super::API_KEY_ISSUER)).
+    Key(Box<str>),
 }

@@ -11,7 +11,7 @@ use crate::written::{Block, List, Text};
 pub(crate) struct Deny {
     /// YAML file with a list of further entries. Picked up again when it changes.
     pub(crate) file: Option<Text<FilePath>>,
-    /// Who is turned away, each by one of subject, client or jti.
+    /// Who is turned away, each by one of subject, client, jti or key.
     pub(crate) entries: Option<List<Block<DenyEntry>>>,
 }
 
@@ -26,4 +26,8 @@ pub(crate) struct DenyEntry {
     pub(crate) client: Option<Text<Identifier>>,
     /// One token, by its `jti`.
     pub(crate) jti: Option<Text<Identifier>>,
+    /// An API key, by its id.
+    pub(crate) key: Option<Text<Identifier>>,
+    /// Whose key: the name of an authenticator. Without it the keys of this id in every one are meant.
+    pub(crate) authenticator: Option<Text<Identifier>>,
 }

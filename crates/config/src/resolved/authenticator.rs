@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::{block, duration, list, shown as display, text, texts, word};
+use super::{api_keys, block, duration, list, shown as display, text, texts, word};
 use crate::checked::{
     Algorithm, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource, Rules,
 };
@@ -37,6 +37,7 @@ pub(super) fn shown(authenticator: &Authenticator) -> Value {
             let keys = [&OF_ALL[..], &["access_token_marks"]].concat();
             block([("public_key", handmade(own, &settings.jwt, &keys))])
         }
+        AuthenticatorKind::ApiKeys(keys) => block([("api_keys", api_keys::shown(keys))]),
     }
 }
 
@@ -70,19 +71,22 @@ fn handmade(own: Fields, jwt: &Jwt, keys: &[&str]) -> Value {
 }
 
 fn rules(rules: &Rules) -> Fields {
-    let implied = rules.scope_map.iter();
     vec![
         ("issuer", text(&rules.issuer)),
         ("audiences", texts(&rules.audiences)),
         ("shared_audience", Value::Bool(rules.shared_audience)),
         ("leeway", duration(rules.leeway)),
         ("claims", claims(&rules.claims)),
-        (
-            "scope_map",
-            block(implied.map(|(scope, implied)| (&**scope, texts(implied)))),
-        ),
+        ("scope_map", scope_map(&rules.scope_map)),
         ("trust_email", Value::Bool(rules.trust_email)),
     ]
+}
+
+pub(super) fn scope_map(map: &[(Box<str>, Vec<Box<str>>)]) -> Value {
+    block(
+        map.iter()
+            .map(|(scope, implied)| (&**scope, texts(implied))),
+    )
 }
 
 fn jwt(jwt: &Jwt) -> Fields {

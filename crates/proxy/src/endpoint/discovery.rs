@@ -22,7 +22,7 @@ pub(super) fn protected_resource(
         .strip_prefix(well_known::PROTECTED_RESOURCE)
         .unwrap_or_default();
     let visible = |site: &&Site| {
-        site.is_protected()
+        site.takes_tokens()
             && site
                 .host
                 .as_ref()

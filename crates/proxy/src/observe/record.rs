@@ -141,6 +141,9 @@ impl<'p> Record<'p> {
         if let Identified::Proven(caller) = &identified {
             if let Some(site) = &self.closing.site {
                 site.metrics.count_proven(caller.authenticator());
+                if let Some((keys, _)) = caller.with_key() {
+                    site.metrics.count_proven(keys);
+                }
             }
             self.closing.caller = Some(caller.clone());
         }

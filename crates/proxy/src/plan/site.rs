@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{Auth, Config, HostPattern, IdentityHeaders, Transport};
+use config::{Auth, Authenticator, Config, HostPattern, IdentityHeaders, Transport};
 use http::HeaderValue;
 use identity::{Authenticators, RouteAuthenticator};
 use oauth::{Scopes, well_known};
@@ -44,8 +44,10 @@ pub(crate) struct Form {
     pub(crate) resource: Box<str>,
     /// Absolute URL of the document that describes it (RFC 9728 section 3.1).
     pub(crate) metadata_url: Box<str>,
-    /// The whole challenge for a request without credentials.
+    /// The whole challenge for a request without credentials, where tokens are taken.
     pub(crate) challenge: HeaderValue,
+    /// A line for each header in which API keys are taken.
+    pub(crate) key_challenges: Box<[HeaderValue]>,
 }
 
 impl Site {
@@ -69,6 +71,12 @@ impl Site {
 
     pub(crate) fn is_protected(&self) -> bool {
         self.authentication.is_some()
+    }
+
+    /// Whether tokens open it, and not API keys alone: then there is nothing to log in for.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        let authentication = self.authentication.as_ref();
+        authentication.is_some_and(RouteAuthenticator::takes_tokens)
     }
 }
 
@@ -104,8 +112,9 @@ pub(super) fn site(
     };
     let accepted = accepted
         .iter()
-        .filter_map(|&index| config.authenticators.get(index))
-        .map(|authenticator| &*authenticator.name);
+        .filter_map(|&index| config.authenticators.get(index));
+    let key_headers = key_headers(accepted.clone());
+    let accepted = accepted.map(|authenticator| &*authenticator.name);
     Ok(Site {
         name: route.name.clone(),
         host: route.host.clone(),
@@ -114,7 +123,7 @@ pub(super) fn site(
         transport: route.transport,
         faces: names
             .iter()
-            .map(|name| face(route, &name.resource_origin, &required_scopes))
+            .map(|name| face(route, &name.resource_origin, &required_scopes, &key_headers))
             .collect::<Result<_, _>>()?,
         policy: if authentication.is_some() {
             Policy::Scopes(required_scopes.clone())
@@ -167,7 +176,32 @@ fn join(origin: &str, path: &str) -> String {
     format!("{origin}{path}")
 }
 
-fn face(route: &config::Route, origin: &str, scopes: &Scopes) -> Result<Face, PlanError> {
+/// The headers of API keys, as they are written, each once.
+pub(crate) fn key_headers<'c>(
+    authenticators: impl Iterator<Item = &'c Authenticator>,
+) -> Vec<&'c str> {
+    let mut headers: Vec<&str> = Vec::new();
+    for authenticator in authenticators {
+        let Some(keys) = authenticator.kind.api_keys() else {
+            continue;
+        };
+        let header = &*keys.header;
+        if !headers
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(header))
+        {
+            headers.push(header);
+        }
+    }
+    headers
+}
+
+fn face(
+    route: &config::Route,
+    origin: &str,
+    scopes: &Scopes,
+    key_headers: &[&str],
+) -> Result<Face, PlanError> {
     let bare = route
         .resource
         .as_deref()
@@ -187,7 +221,16 @@ fn face(route: &config::Route, origin: &str, scopes: &Scopes) -> Result<Face, Pl
         };
         let challenge = HeaderValue::try_from(challenge.to_string())
             .map_err(|_| PlanError::new(&route.name, "resource"))?;
+        let key_challenges = key_headers.iter().map(|header| {
+            let challenge = oauth::challenge::ApiKey {
+                realm: &resource,
+                header,
+            };
+            HeaderValue::try_from(challenge.to_string())
+                .map_err(|_| PlanError::new(&route.name, "resource"))
+        });
         Ok(Form {
+            key_challenges: key_challenges.collect::<Result<_, _>>()?,
             resource: resource.into(),
             metadata_url: metadata_url.into(),
             challenge,

@@ -32,6 +32,7 @@ pub(crate) fn answer(plan: &Plan, head: &Parts) -> Result<Response<Body>, Refusa
         .is_none_or(|query| identify::credential_free(query, Transport::Mcp).is_ok());
     let carries = CREDENTIALS
         .iter()
+        .chain(&plan.key_headers)
         .any(|name| head.headers.contains_key(name));
     let only_asks = matches!(head.method, Method::GET | Method::HEAD);
     if !only_asks || carries || !query_is_free {

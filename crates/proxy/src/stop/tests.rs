@@ -80,6 +80,13 @@ fn failures() -> Vec<Failure> {
     let some = || Box::from("x");
     vec![
         Failure::MalformedCredentials("two lines"),
+        Failure::MalformedApiKey("empty"),
+        Failure::UnknownApiKey(""),
+        Failure::ApiKeyExpired { late: 31 },
+        Failure::IdentitiesDisagree {
+            token: some(),
+            key: some(),
+        },
         Failure::NotAJwt("one part"),
         Failure::MalformedToken(some()),
         Failure::AlgorithmNotAllowed {
@@ -108,6 +115,7 @@ fn failures() -> Vec<Failure> {
         Failure::MissingSubject,
         Failure::ProofRequired,
         Failure::Denied("client"),
+        Failure::Denied("key"),
         Failure::JwksUnreachable {
             authenticator: some(),
         },
@@ -153,6 +161,7 @@ fn x23_what_the_caller_is_told_names_no_value() {
         let told = refusal.public().description;
         assert!(
             told == "Token expired"
+                || told == "API key expired"
                 || told == "the credential was not accepted"
                 || told == "the credential cannot be checked at the moment",
             "{told}"

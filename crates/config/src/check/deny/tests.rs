@@ -7,6 +7,7 @@ fn shown(entries: &[DenyEntry]) -> String {
             Denied::Subject(name) => format!("subject {name}"),
             Denied::Client(name) => format!("client {name}"),
             Denied::Jti(name) => format!("jti {name}"),
+            Denied::Key(name) => format!("key {name}"),
         };
         match &entry.issuer {
             Some(issuer) => format!("{what} of {issuer}"),
@@ -19,24 +20,25 @@ fn shown(entries: &[DenyEntry]) -> String {
 #[test]
 fn sec_80_entries_name_somebody_by_one_thing() {
     let config = good(
-        "deny: { entries: [{ issuer: i, subject: s }, { client: c }, { client: c, issuer: j }, { jti: 12 }] }",
+        "deny: { entries: [{ issuer: i, subject: s }, { client: c }, { client: c, issuer: j }, { jti: 12 }, { key: ci }, { key: ci, authenticator: a }] }",
     );
     assert_eq!(
         shown(&config.deny.entries),
-        "subject s of i, client c, client c of j, jti 12"
+        "subject s of i, client c, client c of j, jti 12, key ci, key ci of urn:portcullis:key:a"
     );
     assert_eq!(good("").deny.entries, []);
     assert_eq!(good("deny: {}").deny.entries, []);
     wrong(
-        "deny: { entries: [{ subject: s }, { issuer: i }, {}, { client: c, jti: j }, { client: '' }, { key: k }, x] }",
+        "deny: { entries: [{ subject: s }, { issuer: i }, {}, { client: c, jti: j }, { client: '' }, { jti: j, authenticator: a }, x, { key: k, issuer: i }] }",
         &[
-            "deny.entries[5].key: is not supported yet",
             "deny.entries[0].issuer: is missing",
             "deny.entries[1]: names an issuer alone",
             "deny.entries[2].subject: is missing",
-            "deny.entries[3]: names more than one of subject, client and jti",
+            "deny.entries[3]: names more than one of subject, client, jti and key",
             "deny.entries[4].client: `` is empty",
+            "deny.entries[5].authenticator: is for an entry with a `key`",
             "deny.entries[6]: is a single value where a mapping belongs",
+            "deny.entries[7].issuer: is for tokens",
         ],
     );
 }

@@ -214,13 +214,13 @@ fn nobody_fits(
             "it takes oidc and jwks; the kinds that there are under `authenticators` are taken by type: jwt"
         }
         (Families::Jwt, false) => {
-            "it takes shared_secret and public_key; the kinds that there are under `authenticators` are taken by type: oauth"
+            "it takes shared_secret, public_key and api_keys; the kinds that there are under `authenticators` are taken by type: oauth"
         }
         (Families::Oauth, true) | (Families::Both, _) => {
             "add one of kind oidc or jwks under `authenticators`"
         }
         (Families::Jwt, true) => {
-            "add one of kind shared_secret or public_key under `authenticators`"
+            "add one of kind shared_secret, public_key or api_keys under `authenticators`"
         }
     };
     notes.wrong(

@@ -95,6 +95,9 @@ impl Decision {
         line.text("kind", caller.map(|caller| caller.kind().as_str()));
         line.text("issuer", caller.map(Caller::issuer));
         line.text("client_id", caller.and_then(Caller::client_id));
+        let with = caller.and_then(Caller::with_key);
+        line.text("key_authenticator", with.map(|(name, _)| name));
+        line.text("key", with.map(|(_, id)| id));
         line.text("method", Some(self.method.as_str()));
         line.text("decision", Some(self.outcome.as_str()));
         line.text(

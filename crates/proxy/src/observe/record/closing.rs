@@ -113,7 +113,7 @@ impl Closing {
         let certificate = self.session.as_ref().and_then(|session| session.client());
         tracing::debug!(
             outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
-            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), certificate = certificate.map(|of| &*of.subject), thumbprint = certificate.map(|of| &*of.thumbprint), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
+            subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), key = self.caller.as_ref().and_then(Caller::with_key).map(|(_, id)| id), certificate = certificate.map(|of| &*of.subject), thumbprint = certificate.map(|of| &*of.thumbprint), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
         );
         if let Some(trace) = self.trace.take_if(|trace| trace.is_sampled()) {
             self.trace(trace, whole);

@@ -1,13 +1,17 @@
 //! A refusal as the caller, the log and the metrics see it.
 
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, Version};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode, Version};
 use oauth::error::ErrorCode;
 
 use super::Record;
 use super::closing::shown;
 use crate::body::{Body, own};
 use crate::observe::metrics::Outcome;
+use crate::plan::Site;
+use crate::plan::site::Form;
 use crate::stage::limit::whole_seconds;
 use crate::stop::{Challenge, Public, Refusal};
 
@@ -51,9 +55,7 @@ impl Record<'_> {
         let mut answer = own(public.status, Body::from(body.to_string()));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(challenge) = self.challenge(&public) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
+        self.challenges(&public, headers);
         if let Refusal::MethodNotAllowed { allow, .. } = refusal {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -69,31 +71,43 @@ impl Record<'_> {
         answer
     }
 
-    /// The `WWW-Authenticate` line of contract section 4; none where no protected route is concerned.
-    fn challenge(&self, public: &Public) -> Option<HeaderValue> {
-        let site = self
-            .closing
-            .site
-            .as_ref()
-            .filter(|site| site.is_protected())?;
-        let form = site.form(self.name, &self.closing.path)?;
-        let error = match public.challenge {
-            Challenge::None => return None,
-            Challenge::Plain => return Some(form.challenge.clone()),
-            Challenge::Error(error) => error,
+    /// The `WWW-Authenticate` lines of contract section 4; none where no protected route is concerned.
+    fn challenges(&self, public: &Public, headers: &mut HeaderMap) {
+        let site = self.closing.site.as_ref();
+        let Some(site) = site.filter(|site| site.is_protected()) else {
+            return;
         };
-        let scope = match error {
-            ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
-                Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
+        let Some(form) = site.form(self.name, &self.closing.path) else {
+            return;
+        };
+        if let Some(bearer) = bearer(site, form, public).filter(|_| site.takes_tokens()) {
+            headers.insert(WWW_AUTHENTICATE, bearer);
+        }
+        if public.status == StatusCode::UNAUTHORIZED {
+            for key in &form.key_challenges {
+                headers.append(WWW_AUTHENTICATE, key.clone());
             }
-            ErrorCode::InvalidRequest => None,
-        };
-        let challenge = oauth::challenge::Challenge {
-            error: Some(error),
-            description: Some(public.description),
-            scope,
-            resource_metadata: Some(&form.metadata_url),
-        };
-        HeaderValue::try_from(challenge.to_string()).ok()
+        }
     }
+}
+
+fn bearer(site: &Site, form: &Form, public: &Public) -> Option<HeaderValue> {
+    let error = match public.challenge {
+        Challenge::None => return None,
+        Challenge::Plain => return Some(form.challenge.clone()),
+        Challenge::Error(error) => error,
+    };
+    let scope = match error {
+        ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
+            Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
+        }
+        ErrorCode::InvalidRequest => None,
+    };
+    let challenge = oauth::challenge::Challenge {
+        error: Some(error),
+        description: Some(public.description),
+        scope,
+        resource_metadata: Some(&form.metadata_url),
+    };
+    HeaderValue::try_from(challenge.to_string()).ok()
 }

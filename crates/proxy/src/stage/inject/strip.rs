@@ -7,6 +7,7 @@ use config::IdentityHeaders;
 use foldhash::fast::RandomState;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
+use crate::plan::site;
 use crate::stop::Refusal;
 
 /// Inbound headers that never pass, for all routes together.
@@ -57,11 +58,13 @@ const PREFIXES: &[&str] = &[
     "x-client-cert",
 ];
 impl Stripping {
-    /// The union over all presets and all routes: a header one route believes may not be sent to another by a caller.
+    /// The union over all presets, all routes and all API keys: a header one route believes may not be sent to another by a caller.
     pub(crate) fn of(config: &config::Config) -> Self {
         let mut exact: HashSet<Box<str>, RandomState> =
             ALWAYS.iter().map(|&name| name.into()).collect();
         exact.extend(super::AUTHELIA.iter().map(|&(name, _)| name.into()));
+        let keys = site::key_headers(config.authenticators.iter());
+        exact.extend(keys.into_iter().map(|name| dashed(name).into_boxed_str()));
         for identity in config.routes.iter().map(|route| &route.identity) {
             exact.extend(
                 identity
