@@ -45,6 +45,7 @@ mod limits;
 mod logs;
 mod manifests;
 mod methods;
+mod minting;
 mod operator;
 mod own_answers;
 mod own_tokens;

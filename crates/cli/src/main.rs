@@ -9,6 +9,7 @@ mod logging;
 mod report;
 mod run;
 mod sources;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     },
     /// Print the JSON Schema of gateway.yaml
     Schema,
+    /// Print a token of a `shared_secret` authenticator, for trying things
+    Token(token::Options),
     /// Print a new random key for secrets of the gateway: 32 bytes
     Key {
         #[command(subcommand)]
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
             force,
         } => init::init(preset, &output, force),
         Command::Schema => check::schema(),
+        Command::Token(options) => token::token(arguments.config, options),
         Command::Key { what: None } => key::random(),
         Command::Key {
             what: Some(KeyCommand::New),

@@ -42,6 +42,7 @@ pub use origin::{Origin, Scheme};
 pub use problem::{Problem, Problems};
 pub use public_key::{PublicKey, PublicNumbers};
 pub use resolved::resolved;
+pub use scalar::unit::duration;
 pub use schema::schema;
 pub use secret::{ProxyUrl, Secret};
 pub use sidecar::sidecar;

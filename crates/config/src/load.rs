@@ -54,6 +54,9 @@ fn note_unknown(place: &Place, notes: &mut Notes) {
     let known = schema::keys_at(&parent);
     let flaw = if later::is_planned(place) {
         Flaw::new("is not supported yet")
+    } else if key == "enabled" {
+        Flaw::new("is not a known key: what is written is on")
+            .hint("to turn something off, take its block away; which authenticators a route takes is said by its auth.type and auth.accept")
     } else if key == "<<" {
         Flaw::new("is a merge key, which YAML 1.2 does not have")
             .hint("anchors and aliases of whole values do work")

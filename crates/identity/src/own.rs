@@ -131,14 +131,12 @@ impl Judge<'_> {
 
 impl Shared {
     fn new(settings: &SharedSecret) -> Self {
-        let function = match settings.algorithm {
-            Hmac::Hs256 => hmac::HMAC_SHA256,
-            Hmac::Hs384 => hmac::HMAC_SHA384,
-            Hmac::Hs512 => hmac::HMAC_SHA512,
-        };
         Self {
             algorithm: settings.algorithm,
-            key: hmac::Key::new(function, settings.secret.expose().as_bytes()),
+            key: hmac::Key::new(
+                function(settings.algorithm),
+                settings.secret.expose().as_bytes(),
+            ),
         }
     }
 
@@ -147,5 +145,14 @@ impl Shared {
         URL_SAFE_NO_PAD
             .decode(signature)
             .is_ok_and(|tag| hmac::verify(&self.key, signed.as_bytes(), &tag).is_ok())
+    }
+}
+
+/// The same algorithm in the provider's words.
+pub(crate) fn function(algorithm: Hmac) -> hmac::Algorithm {
+    match algorithm {
+        Hmac::Hs256 => hmac::HMAC_SHA256,
+        Hmac::Hs384 => hmac::HMAC_SHA384,
+        Hmac::Hs512 => hmac::HMAC_SHA512,
     }
 }

@@ -123,6 +123,11 @@ impl Scalar for Duration {
     }
 }
 
+/// A duration as it is written in the configuration (`90s`, `15m`, `7d`); else what is wrong with it, and a way out.
+pub fn duration(text: &str) -> Result<Duration, (String, Option<String>)> {
+    Duration::read(text).map_err(|flaw| (flaw.reason, flaw.hint))
+}
+
 /// The shortest exact way to write a duration. What is finer than a millisecond cannot be said, so it does not occur.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();

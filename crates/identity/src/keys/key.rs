@@ -249,9 +249,46 @@ fn edwards(jwk: &Map<String, Value>) -> Result<Parts, &'static str> {
     if x.len() != 32 {
         return Err("x has not the length of the curve");
     }
+    if is_of_small_order(&x) {
+        return Err("x is a point of small order: one signature would fit many messages");
+    }
     let decoding = DecodingKey::from_ed_der(&x);
     Ok((Family::Ed25519, x.into(), decoding))
 }
+
+/// The eight points that a multiple of eight turns into nothing, in every spelling of theirs. With such a key some signatures are
+/// good for anything; the library below does not look.
+fn is_of_small_order(point: &[u8]) -> bool {
+    let Some((last, rest)) = point.split_last() else {
+        return true;
+    };
+    let last = last & 0x7f; // without the sign of x
+    let Some((first, middle)) = rest.split_first() else {
+        return true;
+    };
+    let all = |digit: u8| middle.iter().all(|one| *one == digit);
+    // y is 0, 1, or -1, 0, 1 once around (p-1, p, p+1)
+    let tiny = *first <= 1 && all(0) && last == 0;
+    let around = (0xec..=0xee).contains(first) && all(0xff) && last == 0x7f;
+    tiny || around
+        || ORDER_8
+            .iter()
+            .any(|y| y.strip_suffix(&[last]) == Some(rest))
+}
+
+/// The y of the points of order 8.
+const ORDER_8: [[u8; 32]; 2] = [
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
 
 /// A positive integer, without leading zeros.
 fn number(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, &'static str> {

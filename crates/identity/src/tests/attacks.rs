@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::RouteAuthenticator;
 use crate::testing::{NOW, ask};
 use forge::{Forger, Secrets};
+pub(super) use forge::{der, pem};
 
 mod forge;
 mod targets;

@@ -175,3 +175,6 @@ fn algorithms(
     }
     listed.items
 }
+
+#[cfg(test)]
+mod tests;

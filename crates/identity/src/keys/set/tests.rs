@@ -150,6 +150,48 @@ fn s3_10_a_point_must_lie_on_its_curve() {
 }
 
 #[test]
+fn r8725_a_point_of_small_order_is_no_key() {
+    let small = Err("x is a point of small order: one signature would fit many messages");
+    let with_ends = |first: u8, middle: u8, last: u8| {
+        let mut point = [middle; 32];
+        (point[0], point[31]) = (first, last);
+        point
+    };
+    for (first, middle, last) in [
+        (0, 0, 0),
+        (0, 0, 0x80),
+        (1, 0, 0),
+        (1, 0, 0x80),
+        (0xec, 0xff, 0x7f),
+        (0xec, 0xff, 0xff),
+        (0xed, 0xff, 0x7f),
+        (0xed, 0xff, 0xff),
+        (0xee, 0xff, 0x7f),
+        (0xee, 0xff, 0xff),
+    ] {
+        let point = with_ends(first, middle, last);
+        check(
+            &with(TestKey::ed25519().jwk("k1"), "x", number(&point)),
+            small,
+        );
+    }
+    for text in [
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+    ] {
+        check(&with(TestKey::ed25519().jwk("k1"), "x", text), small);
+    }
+    // the base point is not one of them
+    let base = with_ends(0x58, 0x66, 0x66);
+    check(
+        &with(TestKey::ed25519().jwk("k1"), "x", number(&base)),
+        Ok(()),
+    );
+}
+
+#[test]
 fn one_odd_key_never_spoils_the_set() {
     let good = TestKey::es256().jwk("good");
     let odd = format!(

@@ -337,7 +337,7 @@ fn public_number(key: &TestKey) -> Vec<u8> {
 }
 
 /// `SubjectPublicKeyInfo`.
-pub(super) fn der(key: &TestKey) -> Vec<u8> {
+pub(in crate::tests) fn der(key: &TestKey) -> Vec<u8> {
     let der: PublicKeyX509Der<'_> = match key {
         TestKey::Es256(pair) => pair.public_key().as_der(),
         TestKey::Ed25519(pair) => pair.public_key().as_der(),
@@ -348,7 +348,7 @@ pub(super) fn der(key: &TestKey) -> Vec<u8> {
 }
 
 /// As `openssl` writes it.
-pub(super) fn pem(der: &[u8]) -> String {
+pub(in crate::tests) fn pem(der: &[u8]) -> String {
     let body = STANDARD.encode(der);
     let lines: Vec<_> = body
         .as_bytes()

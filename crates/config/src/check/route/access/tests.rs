@@ -1,6 +1,6 @@
 use crate::check::route::tests::{field, read, route};
 use crate::testing::{good, try_load, warnings, wrong};
-use crate::{Auth, Requirement};
+use crate::{Auth, Families, Requirement};
 
 const TWO: &str = "
 authenticators:
@@ -45,6 +45,11 @@ fn a_type_that_finds_nobody_is_refused() {
         "auth: { type: jwt }",
         "auth.type",
         "jwt finds no authenticator",
+    );
+    let services = "authenticators: { a: { shared_secret: { secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: b, audiences: [c] } } }";
+    wrong(
+        services,
+        &["routes[0].auth.type: oauth finds no authenticator"],
     );
     assert_eq!(requirement(&route("auth: { type: both }")).accept, [0]);
 }
@@ -193,4 +198,93 @@ fn scopes_and_audiences_of_a_route() {
         "auth.audiences[0]",
         "`*` is not an audience: it is compared as a whole, and never left unchecked",
     );
+}
+
+/// One of each kind that is made without asking anybody, and an authorization server.
+const FAMILIES: &str = "
+authenticators:
+  corp: { oidc: { issuer: 'https://a.example' } }
+  services: { shared_secret: { secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: your-service, audiences: [mcp-api] } }
+";
+
+#[test]
+fn s0_16_a_type_takes_its_families() {
+    let with = |auth: &str| requirement(&format!("{FAMILIES}{}", route(&format!("auth: {auth}"))));
+    assert_eq!(with("{}").accept, [0]);
+    assert_eq!(with("{}").families, Families::Oauth);
+    assert_eq!(with("{ type: jwt }").accept, [1]);
+    assert_eq!(with("{ type: jwt }").families, Families::Jwt);
+    // one of each family: nothing has to be said (SEC-18)
+    assert_eq!(with("{ type: both }").accept, [0, 1]);
+    assert_eq!(with("{ type: both, accept: [services] }").accept, [1]);
+    for (auth, told) in [
+        (
+            "{ type: jwt, accept: [corp] }",
+            "is an authenticator that type: jwt does not take",
+        ),
+        (
+            "{ accept: [services] }",
+            "is an authenticator that type: oauth does not take",
+        ),
+    ] {
+        wrong(
+            &format!("{FAMILIES}{}", route(&format!("auth: {auth}"))),
+            &[&format!("routes[0].auth.accept[0]: {told}")],
+        );
+    }
+}
+
+#[test]
+fn sec_18_two_of_one_family_have_to_be_named() {
+    let second = "  partner: { oidc: { issuer: 'https://b.example' } }\n";
+    let text = |auth: &str| format!("{FAMILIES}{second}{}", route(&format!("auth: {auth}")));
+    wrong(
+        &text("{ type: both }"),
+        &["routes[0].auth.accept: is missing"],
+    );
+    wrong(&text("{}"), &["routes[0].auth.accept: is missing"]);
+    assert_eq!(requirement(&text("{ type: jwt }")).accept, [2]);
+    let named = text("{ type: both, accept: [services, corp] }");
+    assert_eq!(requirement(&named).accept, [2, 0]);
+}
+
+#[test]
+fn s3_40_x20_two_signers_of_one_issuer_are_not_taken_by_one_route() {
+    let issuer = "https://a.example";
+    let text = format!(
+        "
+authenticators:
+  corp: {{ oidc: {{ issuer: '{issuer}' }} }}
+  services: {{ shared_secret: {{ secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: '{issuer}/', audiences: [mcp-api] }} }}
+{}",
+        route("auth: { type: both }")
+    );
+    wrong(
+        &text,
+        &["routes[0].auth.accept: has two authenticators of one issuer: corp and services"],
+    );
+}
+
+#[test]
+fn s0_6_s0_12_s1_5_nothing_can_be_switched_off_by_a_word() {
+    let told = "is not a known key: what is written is on";
+    let off =
+        "authenticators: { corp: { enabled: false, oidc: { issuer: 'https://a.example' } } }\n";
+    wrong(off, &[&format!("authenticators.corp.enabled: {told}")]);
+    for (auth, place) in [
+        ("{ type: oauth, enabled: false }", "routes[0].auth.enabled"),
+        ("{ type: jwt, enabled: false }", "routes[0].auth.enabled"),
+    ] {
+        let text = format!("{FAMILIES}{}", route(&format!("auth: {auth}")));
+        wrong(&text, &[&format!("{place}: {told}")]);
+        let hint = try_load(&text)
+            .unwrap_err()
+            .iter()
+            .next()
+            .unwrap()
+            .hint
+            .clone();
+        assert!(hint.unwrap().contains("take its block away"));
+    }
+    wrong("oauth: { enabled: false }", &["oauth: is not a known key"]);
 }
