@@ -1,9 +1,10 @@
 //! `key`, `key new` and `key hash`: where API keys come from.
 
-use testbed::Gateway;
 use testbed::gateway::{Finished, Launch};
+use testbed::{Gateway, Idp, Recorder};
 
 use crate::setting::program;
+use crate::tree::read;
 
 async fn key(words: &[&str], stdin: &str) -> Finished {
     let launch = Gateway::launch(program()).arg("key").stdin(stdin);
@@ -86,4 +87,56 @@ async fn sec_81_key_hash_refuses_what_is_no_key_and_does_not_repeat_it() {
             "sha256:bd693b67061d9d9bcf6eaf652e4b202fd6abd9fd717bf6a9b4b93f1646ff8756\n"
         )
     );
+}
+
+/// The first block of this kind below a heading of the README.
+fn block(heading: &str, kind: &str) -> String {
+    let readme = read("README.md");
+    let section = readme.split(heading).nth(1).unwrap();
+    let block = section.split(&format!("```{kind}\n")).nth(1).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn s3_43_the_commands_of_the_readme_hand_out_a_key() {
+    let commands = block("## A key for a program\n", "sh");
+    let written = block("## A key for a program\n", "yaml fragment");
+    let folder = tempfile::tempdir().unwrap();
+    let (idp, server) = (Idp::start().await, Recorder::start().await);
+    let (made, called) = commands.split_at(commands.find("curl").unwrap());
+    let shell = |script: String| {
+        let path = program().parent().unwrap().display();
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        shell.arg("-euc").arg(script).current_dir(folder.path());
+        shell
+            .env_clear()
+            .env("PATH", format!("{path}:/usr/bin:/bin"));
+        shell
+    };
+    let key = shell(format!("{made}printf %s \"$KEY\""))
+        .output()
+        .await
+        .unwrap();
+    let key = String::from_utf8(key.stdout).unwrap();
+    let hash = folder.path().join("ci.hash").display().to_string();
+    let corp = format!(
+        "authenticators:\n  corp: {{ oidc: {{ issuer: \"{}\" }} }}",
+        idp.issuer()
+    );
+    let config = written
+        .replace("authenticators:", &corp)
+        .replace("ci.hash", &hash)
+        .replace("http://127.0.0.1:3000", &server.url());
+    let listeners = "server: { listen: \"127.0.0.1:0\" }\nadmin: { listen: \"127.0.0.1:0\" }\n";
+    let gateway = Gateway::start(program(), &format!("{listeners}{config}")).await;
+    let called = called.replace("https://mcp.example.com/mcp", &gateway.url("/mcp"));
+    let answer = shell(format!("KEY='{key}'\n{called}"))
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(answer.stdout, br#"{"recorded":true}"#, "{answer:?}");
+    let seen = server.last();
+    assert_eq!(seen.header("x-auth-subject"), Some("ci"));
+    assert_eq!(seen.header("x-auth-kind"), Some("client"));
+    assert!(!String::from_utf8_lossy(&seen.raw_head).contains(&key));
 }

@@ -4,8 +4,10 @@ use serde_json::Value;
 use testbed::client::{Client, h2};
 use testbed::{Reply, World};
 
+use crate::api_keys::{HASH, KEY};
 use crate::https::{Authority, GOOD, How, call, send, world};
-use crate::support::{MCP, WEB};
+use crate::setting::program;
+use crate::support::{MCP, WEB, config};
 
 fn authority() -> Authority {
     let authority = Authority::new();
@@ -119,4 +121,25 @@ async fn r6797_pages_are_redirected_and_credentials_are_not() {
         assert_eq!(answer.header("location"), None);
     }
     assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn r6797_s3_43_an_api_key_in_the_clear_is_not_redirected_whatever_its_header() {
+    let authority = authority();
+    let server = format!(
+        "public_url: \"https://mcp.example.com\", redirect_http: \"127.0.0.1:0\", {}",
+        authority.keys("main", "")
+    );
+    let keys = format!(
+        "authenticators: {{ machines: {{ api_keys: {{ header: X-My-Key, keys: [{{ id: ci, hash: \"{HASH}\" }}] }} }},"
+    );
+    let config = config(&server, &[MCP]).replace("authenticators: {", &keys);
+    let world = World::start(program(), &config).await;
+    let client = plain(&world).await;
+    let page = || client.get("/").host("mcp.example.com");
+    page().send().await.is(308);
+    for name in ["X-My-Key", "x-my-key", "X-API-Key"] {
+        let answer = page().header(name, KEY).send().await;
+        assert_eq!(answer.is(403).header("location"), None, "{name}");
+    }
 }

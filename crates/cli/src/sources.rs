@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Loaded, Problems, Sources};
 
-use crate::{End, report};
+use crate::{End, report, run};
 
 /// No configuration is larger than this; a larger file is the wrong file.
 const CONFIG_BYTES: u64 = 4 << 20;
@@ -166,7 +166,8 @@ impl Reading {
         }
         let loaded = self.outcome.map_err(Unusable::report)?;
         let (traces, further) = self.traces;
-        for warning in loaded.warnings.iter().chain(&further) {
+        let expired = config::expired_keys(&loaded.config, run::since_1970().as_secs());
+        for warning in loaded.warnings.iter().chain(&expired).chain(&further) {
             report::warning(&warning.path, &warning.reason, warning.hint.as_deref());
         }
         Ok((loaded.config, traces))

@@ -13,6 +13,7 @@ mod file;
 mod route;
 mod server;
 
+pub use authenticator::expired_keys;
 pub use deny::deny_list;
 
 use dangerous::dangerous;

@@ -32,7 +32,7 @@ mod testing;
 mod traces;
 mod written;
 
-pub use check::{Loaded, deny_list};
+pub use check::{Loaded, deny_list, expired_keys};
 pub use checked::*;
 pub use claim_path::ClaimPath;
 pub use env_file::env_file;

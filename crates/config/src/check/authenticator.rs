@@ -5,6 +5,8 @@ mod keys;
 mod own;
 mod rules;
 
+pub use api_keys::expired_keys;
+
 use std::time::Duration;
 
 use crate::check::file;

@@ -1,10 +1,10 @@
 //! The kind `api_keys`.
 
 use super::rules;
-use crate::checked::{ActsFor, ApiKeys, AuthenticatorKind, KeyHolder};
+use crate::checked::{ActsFor, ApiKeys, AuthenticatorKind, Config, KeyHolder};
 use crate::notes::Notes;
 use crate::place::Place;
-use crate::problem::Flaw;
+use crate::problem::{Flaw, Problem};
 use crate::raw;
 use crate::scalar::key::{KeyHash, KeyHeader, KeyId, Label, Moment};
 use crate::scalar::name::{Identifier, Scope};
@@ -130,6 +130,24 @@ fn acts_for(place: &Place, raw: Block<raw::ActsFor>, notes: &mut Notes) -> Optio
     let subject = notes.required(&place.key("subject"), raw.subject.as_ref());
     let (Identifier(issuer), Identifier(subject)) = (issuer?, subject?);
     Some(ActsFor { issuer, subject })
+}
+
+/// A warning for each key that counts no longer at `now`, in seconds since 1970-01-01 UTC. The configuration itself knows no clock.
+pub fn expired_keys(config: &Config, now: u64) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    for authenticator in &config.authenticators {
+        let keys = authenticator.kind.api_keys().into_iter();
+        for (index, holder) in keys.flat_map(|keys| &keys.keys).enumerate() {
+            if holder.expires.is_some_and(|expires| expires <= now) {
+                let place = Place::root().key("authenticators").key(&authenticator.name);
+                let place = place.key("api_keys").key("keys").index(index);
+                let flaw = Flaw::new(format!("is over: the keys of {} are refused", holder.id));
+                let flaw = flaw.hint("take the entry out, or give it a later date");
+                warnings.push(flaw.at(&place.key("expires")));
+            }
+        }
+    }
+    warnings
 }
 
 #[cfg(test)]

@@ -138,3 +138,21 @@ fn what_a_key_says_of_its_holder_can_be_read() {
         ],
     );
 }
+
+#[test]
+fn t_ak_an_expired_key_is_warned_of() {
+    let config = good(&keys(
+        "keys: [{ id: a, hash: 'ONE' }, { id: b, hash: 'TWO', expires: 1970-01-02 }]",
+    ));
+    let at = |now| {
+        let warnings = crate::expired_keys(&config, now);
+        let warnings = warnings.iter();
+        let told = warnings.map(|warning| format!("{}: {}", warning.path, warning.reason));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(at(86_399), [""; 0]);
+    assert_eq!(
+        at(86_400),
+        ["authenticators.ci.api_keys.keys[1].expires: is over: the keys of b are refused"]
+    );
+}
