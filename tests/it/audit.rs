@@ -174,6 +174,7 @@ async fn s3_38_sec_78_a_refusal_is_the_same_in_answer_log_metric_and_audit() {
             ("method", "method"),
             ("status", "status"),
             ("client_address", "client"),
+            ("detail", "cause"),
         ] {
             assert_eq!(line[field], log[of_log], "{field}: {line} {log}");
         }

@@ -28,6 +28,7 @@ mod demo;
 mod deny;
 mod deploy;
 mod environment;
+mod explain;
 mod forwarded;
 mod forwarding;
 mod frames;

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod health;
 mod init;
 mod key;
@@ -68,6 +69,8 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Say whether a route takes a credential, and why: every stage of the decision. The route's providers are asked
+    Explain(explain::Arguments),
     /// Print the JSON Schema of gateway.yaml
     Schema,
     /// Print a token of a `shared_secret` authenticator, for trying things
@@ -143,6 +146,7 @@ fn main() -> ExitCode {
             output,
             force,
         } => init::init(preset, &output, force),
+        Command::Explain(question) => explain::explain(question, arguments.config),
         Command::Schema => check::schema(),
         Command::Token(options) => token::token(arguments.config, options),
         Command::Key { what: None } => key::random(),

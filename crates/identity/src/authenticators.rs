@@ -1,5 +1,7 @@
 //! Everybody who may vouch for a caller.
 
+mod trial;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::deny::DenyList;
 use crate::fetching;
 use crate::provider::Provider;
 use crate::route::RouteAuthenticator;
+
+pub use trial::Fetching;
 
 /// All authenticators of one configuration: their keys, the tasks that keep those fresh, and the memory of verified credentials.
 pub struct Authenticators {
@@ -39,6 +43,19 @@ struct Kept {
 }
 
 impl Kept {
+    /// Before it asks anybody.
+    fn idle(settings: &Authenticator, extras: &Arc<[ClaimPath]>) -> Result<Self, StartError> {
+        let provider = Arc::new(Provider::new(settings, Arc::clone(extras))?);
+        let keys = settings.kind.api_keys();
+        let table = keys.and_then(|keys| KeyTable::new(&provider, keys));
+        Ok(Self {
+            settings: settings.clone(),
+            provider,
+            table: table.map(Arc::new),
+            task: None,
+        })
+    }
+
     /// A file is read again at once: what a new configuration is loaded for may be a change of that very file. A URL is not: how
     /// often a provider is asked is no matter of how often the operator saves a file.
     fn look_again(&self) {
@@ -146,17 +163,11 @@ impl Authenticators {
                 kept.push(Arc::clone(known));
                 continue;
             }
-            let provider = Arc::new(Provider::new(settings, Arc::clone(&extras))?);
-            let (task, first) = fetching::begin(&provider, &settings.kind).unzip();
-            begun.push((Arc::clone(&provider), first));
-            let keys = settings.kind.api_keys();
-            let table = keys.and_then(|keys| KeyTable::new(&provider, keys));
-            kept.push(Arc::new(Kept {
-                settings: settings.clone(),
-                provider,
-                table: table.map(Arc::new),
-                task,
-            }));
+            let mut one = Kept::idle(settings, &extras)?;
+            let (task, first) = fetching::begin(&one.provider, &settings.kind).unzip();
+            one.task = task;
+            begun.push((Arc::clone(&one.provider), first));
+            kept.push(Arc::new(one));
         }
         let this = Self {
             kept,

@@ -12,15 +12,17 @@ use serde_json::{Map, Value};
 
 use crate::caller::{Kind, Timestamp};
 use crate::credential::{Audience, Credential, Life};
-use crate::failure::Failure;
+use crate::explain;
+use crate::failure::{Failure, Stage};
 use crate::provider::{Issuer, Provider};
+use crate::steps;
 use crate::values::{self, IdentityValues};
 
 mod identity;
 mod kind;
 mod time;
 
-pub(crate) use kind::{Marks, judge as judge_kind, typ};
+pub(crate) use kind::{Marks, judge as judge_kind, typ, words};
 
 /// What somebody whose word counts has said of a token.
 pub(crate) struct Said<'c> {
@@ -46,8 +48,19 @@ pub(crate) fn credential(provider: &Arc<Provider>, said: Said<'_>) -> Result<Cre
     if claims.contains_key("cnf") {
         return Err(Failure::ProofRequired);
     }
+    steps::passed(Stage::Proof, || {
+        "none is needed: the token is bound to no key".into()
+    });
     let times = time::read(claims, longest)?;
     let who = identity::who(&provider.rules.claims.subject, claims)?;
+    steps::passed(Stage::Subject, || {
+        explain::subject(
+            who.kind,
+            &who.subject,
+            &issuer.text,
+            who.client_id.as_deref(),
+        )
+    });
     let audience = self::audience(audience, claims)?;
     let scopes = identity::scopes(provider, claims)?;
     let values = IdentityValues {

@@ -145,7 +145,7 @@ impl Audience {
         })
     }
 
-    fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         let (client_id, aud): (_, &[Box<str>]) = match self {
             Self::Aud(aud) => (None, aud),
             Self::Client { client_id, aud } => (Some(client_id), aud),
@@ -187,7 +187,7 @@ impl Expected {
                 .any(|one| **one == *audience.strip_suffix('/').unwrap_or(audience))
     }
 
-    fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let all: Vec<&str> = self
             .exact
             .iter()

@@ -1,8 +1,12 @@
 //! Why a credential that was presented does not count.
 
+mod stage;
+
 use std::time::Duration;
 
 use crate::caller::Timestamp;
+
+pub use stage::Stage;
 
 /// When to ask again while a provider's keys are out of reach. The background fetch tries at least this often at first.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

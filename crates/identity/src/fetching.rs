@@ -72,6 +72,11 @@ impl First {
             Start::Required => {}
             Start::Lazy => return Ok(()),
         }
+        self.outcome(provider).await
+    }
+
+    /// Waits for it in any case.
+    pub(crate) async fn outcome(self, provider: &Provider) -> Result<(), StartError> {
         let outcome = self.outcome.await.unwrap_or_else(|_| {
             Err(Unreachable {
                 deed: "failed to fetch JWKS",

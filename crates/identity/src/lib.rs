@@ -19,6 +19,7 @@ mod credential;
 mod deny;
 mod discovery;
 mod evidence;
+mod explain;
 mod failure;
 mod fetching;
 mod json;
@@ -30,6 +31,7 @@ mod pair;
 mod provider;
 mod route;
 mod signed;
+mod steps;
 mod values;
 
 /// Whether two secrets are equal, in a time that tells only whether they are equally long.
@@ -43,11 +45,12 @@ mod testing;
 mod tests;
 
 pub use api_keys::{ApiKey, KeyError, encryption_key};
-pub use authenticators::{Authenticators, StartError};
+pub use authenticators::{Authenticators, Fetching, StartError};
 pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use deny::{DenyList, Look};
 pub use evidence::Evidence;
-pub use failure::Failure;
+pub use failure::{Failure, Stage};
 pub use mint::{MintError, Order, mint};
 pub use route::{Presented, RouteAuthenticator, Unverified};
+pub use steps::{Mark, Notes, Step, observe};
 pub use values::IdentityValues;

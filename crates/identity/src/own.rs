@@ -9,10 +9,11 @@ use config::{Algorithm, AudienceClaim, Hmac, Jwt, SharedSecret, SignedByOne};
 
 use crate::claims;
 use crate::credential::{Credential, Life};
-use crate::failure::Failure;
+use crate::failure::{Failure, Stage};
 use crate::jws::{Alg, Jws};
 use crate::keys::Key;
 use crate::provider::{Issuer, Provider};
+use crate::steps;
 
 /// How tokens of the operator's own are verified.
 pub(crate) struct Own {
@@ -65,15 +66,23 @@ impl Own {
     ) -> Result<Credential, Failure> {
         let header = &token.header;
         let is_good = self.signer.judges(header.algorithm)?;
+        steps::passed(Stage::Algorithm, || {
+            format!("{}, as configured", header.algorithm.name())
+        });
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
         if !is_good.verifies(token) {
             return Err(Failure::InvalidSignature(""));
         }
+        steps::passed(Stage::Signature, || match self.signer {
+            Signer::Shared(_) => "made with the shared secret".into(),
+            Signer::Pair { .. } => "that of the configured key".into(),
+        });
         let marks = match self.signer {
             Signer::Shared(_) => claims::Marks::Foreign, // whoever knows the secret says what a token is (SEC-13)
             Signer::Pair { .. } => claims::Marks::All,
         };
         claims::judge_kind(token_type, &self.jwt, marks, &token.claims)?;
+        steps::passed(Stage::Type, || claims::words(header.typ.as_deref()));
         claims::credential(
             provider,
             claims::Said {

@@ -11,10 +11,11 @@ use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Expected};
 use crate::deny::DenyList;
 use crate::evidence::Evidence;
-use crate::failure::{Failure, excerpt};
+use crate::failure::{Failure, Stage, excerpt};
 use crate::jws::Jws;
 use crate::pair::Pair;
 use crate::provider::{Issuer, Provider, Selected};
+use crate::steps;
 
 /// Answers, for one route, who is calling.
 pub struct RouteAuthenticator {
@@ -145,6 +146,11 @@ impl RouteAuthenticator {
     }
 
     fn judge(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
+        self.judged(credential, now)
+            .inspect_err(|_| steps::known(|| self.known(credential, now)))
+    }
+
+    fn judged(&self, credential: &Credential, now: Timestamp) -> Result<(), Failure> {
         match self.expected(credential) {
             Some(expected) => credential.judge(expected, now)?,
             None => return Err(self.mismatch(excerpt(&credential.issuer))),
@@ -156,7 +162,7 @@ impl RouteAuthenticator {
     }
 
     /// The audiences that count here for whoever verified a credential; `None` if the route does not take that one.
-    fn expected(&self, credential: &Credential) -> Option<&Expected> {
+    pub(crate) fn expected(&self, credential: &Credential) -> Option<&Expected> {
         let verified = |provider: &Provider| provider.id == credential.provider.id;
         let mut accepted = self.accepted.iter();
         let (_, expected) = accepted.find(|(provider, _)| verified(provider))?;
@@ -171,6 +177,7 @@ impl RouteAuthenticator {
             ));
         }
         let token = Jws::read(token)?;
+        steps::passed(Stage::Form, || "a JWT: three parts, one reading".into());
         let (provider, issuer) = self.select(&token)?;
         let credential = provider.verify(issuer, &token).await?;
         tracing::debug!(
@@ -191,7 +198,10 @@ impl RouteAuthenticator {
         };
         for (provider, _) in &self.accepted {
             match provider.select(iss) {
-                Selected::Issuer(issuer) => return Ok((provider, issuer)),
+                Selected::Issuer(issuer) => {
+                    steps::passed(Stage::Issuer, || self.chosen(iss, provider));
+                    return Ok((provider, issuer));
+                }
                 Selected::NotYetKnown => return Err(provider.unreachable()),
                 Selected::No => {}
             }

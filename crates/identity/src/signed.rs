@@ -6,10 +6,11 @@ use config::{Algorithm, Fetch, Jwt, Start};
 
 use crate::claims::{self, Marks};
 use crate::credential::{Credential, Life};
-use crate::failure::{Failure, excerpt};
+use crate::failure::{Failure, Stage, excerpt};
 use crate::jws::{self, Alg, Jws};
 use crate::keys::{Choice, Key, Keys, Refetch};
 use crate::provider::{Issuer, Provider};
+use crate::steps;
 
 /// How the tokens of one provider are verified.
 pub(crate) struct Signed {
@@ -58,9 +59,18 @@ impl Signed {
             Alg::Pair(algorithm) if self.algorithms.contains(&algorithm) => algorithm,
             other @ (Alg::Pair(_) | Alg::Shared(_)) => return Err(self.not_allowed(other)),
         };
+        steps::passed(Stage::Algorithm, || {
+            let taken = self.taken().join(", ");
+            format!(
+                "{}; the authenticator takes {taken}",
+                header.algorithm.name()
+            )
+        });
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
         let key = self.key(provider, algorithm, token).await?;
+        steps::passed(Stage::Signature, || "the key's own".into());
         claims::judge_kind(token_type, &self.jwt, Marks::All, &token.claims)?;
+        steps::passed(Stage::Type, || claims::words(header.typ.as_deref()));
         claims::credential(
             provider,
             claims::Said {
@@ -124,6 +134,15 @@ impl Signed {
                 return Ok(Tried::Refused(Failure::UnknownKey(why)));
             }
         };
+        steps::passed(Stage::Key, || {
+            let kid = header.kid.as_deref().map(excerpt);
+            let kid = kid.map_or("no kid".into(), |kid| format!("kid {kid}"));
+            format!(
+                "{kid}; of {} keys {} may have signed it",
+                set.len(),
+                keys.len()
+            )
+        });
         let signed = keys
             .into_iter()
             .find(|key| key.verifies(algorithm, token.signed, token.signature));
@@ -141,7 +160,10 @@ impl Signed {
     }
 
     fn not_allowed(&self, found: Alg) -> Failure {
-        let allowed: Vec<_> = self.algorithms.iter().map(|one| jws::name(*one)).collect();
-        Failure::algorithm_not_allowed(found.name(), &allowed)
+        Failure::algorithm_not_allowed(found.name(), &self.taken())
+    }
+
+    fn taken(&self) -> Vec<&'static str> {
+        self.algorithms.iter().map(|one| jws::name(*one)).collect()
     }
 }

@@ -5,6 +5,7 @@ mod attacks;
 mod audiences;
 mod denying;
 mod discovering;
+mod explaining;
 mod files;
 mod issuers;
 mod kinds;

@@ -5,6 +5,7 @@
 mod body;
 mod deny;
 mod endpoint;
+mod explain;
 mod observe;
 mod pipeline;
 mod plan;
@@ -28,6 +29,7 @@ use identity::{Authenticators, Clock, StartError};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+pub use explain::{Question, Report, Verdict, explain};
 use observe::audit::Opened;
 pub use observe::audit::{AuditError, WallClock};
 use observe::metrics::Metrics;

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{Who, string};
 use crate::caller::Kind;
-use crate::failure::Failure;
+use crate::failure::{Failure, Stage, excerpt};
 use crate::provider::Provider;
+use crate::steps;
 use crate::values;
 
 /// Issuer, kind and subject are the caller (SEC-1). A client never looks like a user, so a token that a provider issued to a
@@ -78,8 +79,23 @@ pub(super) fn scopes(provider: &Provider, claims: &Map<String, Value>) -> Result
     };
     let mut scopes =
         read.map_err(|error| Failure::malformed(format!("{}: {error}", path.as_str())))?;
+    let said = steps::heard().then(|| scopes.clone());
     provider.imply(&mut scopes);
+    steps::passed(Stage::Scopes, || {
+        told(path, &said.unwrap_or_default(), &scopes)
+    });
     Ok(scopes)
+}
+
+/// The scopes of a token in words: its own, and what they imply.
+fn told(path: &ClaimPath, said: &Scopes, all: &Scopes) -> String {
+    let mut text = format!("{}: {}", path.as_str(), excerpt(&said.to_string()));
+    let implied: Vec<_> = all.iter().filter(|one| !said.contains(one)).collect();
+    if !implied.is_empty() {
+        text.push_str("; scope_map adds ");
+        text.push_str(&excerpt(&implied.join(" ")));
+    }
+    text
 }
 
 /// An address counts only if the provider says that it is verified, or the operator says that the provider's always are (SEC-4).

@@ -31,6 +31,14 @@ pub(crate) enum Marks {
     Foreign,
 }
 
+/// What makes it an access token, for whoever explains it.
+pub(crate) fn words(header: Option<&str>) -> String {
+    match header {
+        Some(typ) => format!("typ {}, and the claims of an access token", excerpt(typ)),
+        None => "no typ, and the claims of an access token".into(),
+    }
+}
+
 /// A token that does not call itself an access token must look like one and not like anything else.
 pub(crate) fn judge(
     token_type: TokenType,

@@ -75,6 +75,7 @@ impl<'p> Record<'p> {
             caller: None,
             outcome: Outcome::ClientGone,
             reason: "client_gone",
+            detail: None,
             status: 0,
             own_time: None,
             place: None,

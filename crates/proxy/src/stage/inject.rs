@@ -150,34 +150,13 @@ pub(crate) fn outbound(
     if body.size_hint().lower() > limit {
         return Err(Refusal::BodyTooLarge { limit }); // what Content-Length says is known before anything is sent
     }
-    let values = granted.caller().map(identity::Caller::values);
-    if values.is_some_and(|values| values.too_large)
-        || granted
-            .caller()
-            .is_some_and(identity::Caller::extras_too_large)
-    {
-        return Err(Refusal::IdentityTooLarge);
-    }
+    bearable(&granted)?;
     let headers = &mut head.headers;
     plan.stripping.strip(headers)?;
     join_cookies(headers);
 
     headers.insert(HOST, site.upstream.host.clone());
-    for (name, part) in &site.injection.headers {
-        if let Some(value) = granted
-            .caller()
-            .zip(values)
-            .and_then(|(caller, values)| value(caller, values, *part))
-        {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    if granted.caller().is_none() && site.injection.announces {
-        headers.insert(
-            HeaderName::from_static("x-auth-method"),
-            HeaderValue::from_static("anonymous"),
-        );
-    }
+    introduce(site, &granted, headers);
     let client = client_header.or_else(|| HeaderValue::from_str(&client.to_string()).ok());
     if let Some(client) = client {
         headers.insert(X_FORWARDED_FOR, client);
@@ -216,6 +195,36 @@ pub(crate) fn outbound(
     *request.uri_mut() = target(site, &head.uri)?;
     *request.headers_mut() = head.headers;
     Ok(Outbound { request })
+}
+
+/// Whether an upstream can be sent all of it (SEC-35).
+pub(crate) fn bearable(granted: &Granted) -> Result<(), Refusal> {
+    let too_large =
+        |caller: &identity::Caller| caller.values().too_large || caller.extras_too_large();
+    if granted.caller().is_some_and(too_large) {
+        return Err(Refusal::IdentityTooLarge);
+    }
+    Ok(())
+}
+
+/// Says who calls.
+pub(crate) fn introduce(site: &Site, granted: &Granted, headers: &mut HeaderMap) {
+    let values = granted.caller().map(identity::Caller::values);
+    for (name, part) in &site.injection.headers {
+        if let Some(value) = granted
+            .caller()
+            .zip(values)
+            .and_then(|(caller, values)| value(caller, values, *part))
+        {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    if granted.caller().is_none() && site.injection.announces {
+        headers.insert(
+            HeaderName::from_static("x-auth-method"),
+            HeaderValue::from_static("anonymous"),
+        );
+    }
 }
 
 fn value<'c>(

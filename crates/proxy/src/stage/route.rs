@@ -110,11 +110,13 @@ impl ByPath {
 
 /// Finds what a request is for. Paths with two readings are refused before anything else looks at them (SEC-31).
 pub(crate) fn find(plan: &Plan, arrival: &Arrival) -> Result<Target, Refusal> {
-    let path = arrival.head.uri.path();
+    at(plan, arrival.head.uri.path(), &arrival.authority)
+}
+
+/// The same by path and host alone.
+pub(crate) fn at(plan: &Plan, path: &str, authority: &str) -> Result<Target, Refusal> {
     unambiguous(path)?;
-    plan.table
-        .find(path, &arrival.authority)?
-        .ok_or(Refusal::NoRoute)
+    plan.table.find(path, authority)?.ok_or(Refusal::NoRoute)
 }
 
 /// Where a request that was taken once would lead now: the plan may be another one.

@@ -34,6 +34,8 @@ pub(crate) struct Decision {
     pub(crate) method: Method,
     pub(crate) outcome: Outcome,
     pub(crate) reason: &'static str,
+    /// Why it was refused, in the words of the log.
+    pub(crate) detail: Option<Box<str>>,
     /// `None` where no answer was begun.
     pub(crate) status: Option<u16>,
     /// To the head of the answer.
@@ -104,6 +106,7 @@ impl Decision {
             "reason",
             Some(self.reason).filter(|reason| !reason.is_empty()),
         );
+        line.text("detail", self.detail.as_deref());
         line.text("needed", needed.as_deref());
         line.text("scopes", scopes.as_deref());
         if let Some(status) = self.status {

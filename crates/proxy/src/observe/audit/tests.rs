@@ -134,6 +134,7 @@ fn request(outcome: Outcome, reason: &'static str, reference: &str) -> Event {
         method: Method::POST,
         outcome,
         reason,
+        detail: (!reason.is_empty()).then(|| "so\nit is".into()),
         status: Some(200),
         duration: Duration::from_millis(3),
     }))
@@ -209,7 +210,7 @@ async fn s0_56_fields_stand_in_the_order_of_the_contract() {
     assert_eq!(
         text.lines().nth(1),
         Some(
-            r#"{"time":"1970-01-01T00:00:01.000Z","event":"request","reference":"a","route":"none","client_address":"192.0.2.7","method":"POST","decision":"refused","reason":"expired","status":200,"duration_ms":3}"#
+            r#"{"time":"1970-01-01T00:00:01.000Z","event":"request","reference":"a","route":"none","client_address":"192.0.2.7","method":"POST","decision":"refused","reason":"expired","detail":"so\u000ait is","status":200,"duration_ms":3}"#
         )
     );
 }

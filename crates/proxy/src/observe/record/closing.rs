@@ -40,6 +40,8 @@ pub(super) struct Closing {
     pub(super) caller: Option<Caller>,
     pub(super) outcome: Outcome,
     pub(super) reason: &'static str,
+    /// Of a refusal: what happened, for the operator alone.
+    pub(super) detail: Option<Box<str>>,
     pub(super) status: u16,
     /// Known once an answer has come to be.
     pub(super) own_time: Option<Duration>,
@@ -88,6 +90,7 @@ impl Closing {
             method: self.method.clone(),
             outcome: self.outcome,
             reason: self.reason,
+            detail: self.detail.take(),
             status: Some(self.status).filter(|status| *status != 0),
             duration: self.started.elapsed(),
         };

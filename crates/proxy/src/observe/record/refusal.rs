@@ -15,6 +15,9 @@ use crate::plan::site::Form;
 use crate::stage::limit::whole_seconds;
 use crate::stop::{Challenge, Public, Refusal};
 
+/// Somewhat more than a record shows of it, so that the record can tell that there was more.
+const KEPT: usize = 512;
+
 impl Record<'_> {
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
         let public = refusal.public();
@@ -25,6 +28,7 @@ impl Record<'_> {
             Outcome::Refused
         };
         closing.reason = public.reason;
+        let detail = refusal.to_string();
         let route = closing.route().to_owned();
         if let Some(kind) = refusal.upstream_kind() {
             closing.shared.metrics.upstream_error(&route, kind);
@@ -37,7 +41,7 @@ impl Record<'_> {
             ($level:ident) => {
                 tracing::$level!(
                     reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
-                    client = %closing.client, reference, trace = closing.trace_id(), cause = %refusal, "request refused"
+                    client = %closing.client, reference, trace = closing.trace_id(), cause = %detail, "request refused"
                 )
             };
         }
@@ -46,6 +50,9 @@ impl Record<'_> {
             tell!(info);
         } else {
             tell!(warn);
+        }
+        if closing.shared.audit.is_some() {
+            closing.detail = Some(kept(detail));
         }
         let body = serde_json::json!({
             "error": public.status.canonical_reason().unwrap_or("Error"),
@@ -110,4 +117,10 @@ fn bearer(site: &Site, form: &Form, public: &Public) -> Option<HeaderValue> {
         resource_metadata: Some(&form.metadata_url),
     };
     HeaderValue::try_from(challenge.to_string()).ok()
+}
+
+/// What waits in a queue is bounded.
+fn kept(mut detail: String) -> Box<str> {
+    detail.truncate(detail.floor_char_boundary(KEPT));
+    detail.into()
 }

@@ -1,0 +1,339 @@
+//! Why a credential is taken or refused at a route, stage by stage (`portcullis explain`).
+//!
+//! The verdict is that of the stages themselves, run here without a request around them; this file only puts it into words.
+
+use std::sync::Arc;
+
+use config::{Config, Scheme, Secret};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use identity::{Authenticators, Clock, Evidence, Failure, Mark, StartError, Step, observe};
+
+use crate::ServeError;
+use crate::observe::metrics::Metrics;
+use crate::plan::{Plan, Site};
+use crate::server::slots::Slots;
+use crate::shared::Shared;
+use crate::stage::authorize::{self, Granted};
+use crate::stage::identify::{self, Identified};
+use crate::stage::{inject, route};
+use crate::stop::Refusal;
+
+/// What is to be explained.
+pub struct Question {
+    /// A path, or the name of a route.
+    pub route: String,
+    /// Host and port as a client would ask for them; `None` is the first name of the configuration.
+    pub host: Option<String>,
+    /// What would stand behind `Authorization: Bearer`.
+    pub token: Option<Secret>,
+    pub api_key: Option<Secret>,
+    /// An MCP method and the tool it would call.
+    pub call: (Option<String>, Option<String>),
+}
+
+/// The explanation.
+pub struct Report {
+    /// In the order in which it was decided.
+    pub steps: Vec<Step>,
+    pub verdict: Verdict,
+}
+
+/// How it ends.
+pub enum Verdict {
+    Allowed {
+        /// Where the request would go.
+        upstream: String,
+        /// What that would be told about the caller: name and value.
+        headers: Vec<(String, String)>,
+    },
+    Refused {
+        status: u16,
+        /// The slug of log, audit and metrics.
+        reason: &'static str,
+        /// What happened, in the words of the log and the audit trail.
+        detail: String,
+        /// What the caller is told.
+        description: &'static str,
+        /// What to do about it.
+        hints: Vec<String>,
+    },
+}
+
+/// A refusal, and what to do about it.
+struct Refused {
+    refusal: Refusal,
+    hints: Vec<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            hints: hint(&refusal).map(str::to_owned).into_iter().collect(),
+            refusal,
+        }
+    }
+}
+
+/// Asks the providers that the route believes, and nobody else; listens nowhere and writes nothing.
+///
+/// # Errors
+/// When the gateway would not start with this configuration, whoever can be reached.
+pub async fn explain(
+    config: &Config,
+    clock: Clock,
+    question: &Question,
+) -> Result<Report, ServeError> {
+    let authenticators = Authenticators::idle(config, Arc::clone(&clock))?;
+    let shared = Shared::new(
+        Arc::clone(&clock),
+        Metrics::new(clock()),
+        None,
+        None,
+        Slots::new(config.server.limits.connections),
+        config.server.listen.clone(),
+        None,
+    );
+    let plan = Plan::build(config, Arc::clone(&authenticators), Arc::new(shared))?;
+    let mut steps = Vec::new();
+    let decided = decide(config, &plan, question, &mut steps).await;
+    let verdict = match decided {
+        Ok((site, granted)) => {
+            let mut headers = HeaderMap::new();
+            inject::introduce(&site, &granted, &mut headers);
+            let shown = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into();
+            Verdict::Allowed {
+                upstream: site.upstream.shown(),
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), shown(value)))
+                    .collect(),
+            }
+        }
+        Err(Refused { refusal, hints }) => {
+            let public = refusal.public();
+            Verdict::Refused {
+                status: public.status.as_u16(),
+                reason: public.reason,
+                detail: refusal.to_string(),
+                description: public.description,
+                hints,
+            }
+        }
+    };
+    Ok(Report { steps, verdict })
+}
+
+/// The stages of `pipeline::walk` that a credential can meet.
+async fn decide(
+    config: &Config,
+    plan: &Plan,
+    question: &Question,
+    steps: &mut Vec<Step>,
+) -> Result<(Arc<Site>, Granted), Refused> {
+    let (site, authority) = found(plan, question, steps)?;
+    if plan.authenticators.deny().file().is_some() {
+        plan.authenticators.deny().look();
+    }
+    let accepted = accepted(config, plan, &site);
+    let (_fetching, missed) = plan.authenticators.fetch(accepted).await;
+    for error in &missed {
+        steps.push(step("provider", Mark::Told, error.to_string()));
+    }
+    let identified = identified(config, plan, (&site, accepted), &authority, question, steps).await;
+    let identified = identified.map_err(|refusal| {
+        let mut refused = Refused::from(refusal);
+        if let Refusal::Unproven(failure) = &refused.refusal
+            && failure.retry_after().is_some()
+        {
+            refused.hints.extend(hints(&missed));
+        }
+        refused
+    })?;
+    let required = &site.required_scopes;
+    let wanted = format!("the route needs [{required}]");
+    let granted = authorize::grant(&site, identified)
+        .inspect_err(|_| steps.push(step("route's scopes", Mark::Refused, wanted.clone())))?;
+    if site.is_protected() {
+        steps.push(step("route's scopes", Mark::Passed, wanted));
+    }
+    if let (method, Some(tool)) = &question.call {
+        let method = method.as_deref().unwrap_or("tools/call");
+        let text =
+            format!("{method} {tool:?}: whoever may call the route may call each of its tools");
+        steps.push(step("tool", Mark::Told, text));
+    }
+    inject::bearable(&granted)?;
+    Ok((site, granted))
+}
+
+/// Which route is meant, under which name.
+fn found(
+    plan: &Plan,
+    question: &Question,
+    steps: &mut Vec<Step>,
+) -> Result<(Arc<Site>, String), Refused> {
+    let mut refused = |refusal: Refusal, hint: Option<String>| {
+        steps.push(step("route", Mark::Refused, refusal.to_string()));
+        let mut refused = Refused::from(refusal);
+        refused.hints.extend(hint);
+        refused
+    };
+    let named = plan.sites.iter().find(|site| *site.name == *question.route);
+    let path = named.map_or(&*question.route, |site| &site.path);
+    let own = named
+        .and_then(|site| site.host.as_ref())
+        .and_then(config::HostPattern::exact);
+    let first = || plan.trust.names.iter().find_map(|name| name.authority());
+    let authority = question.host.as_deref().or(own).or_else(first);
+    let authority = authority.unwrap_or("localhost");
+    if plan.trust.names.find(authority).is_none() {
+        let served = plan.trust.names.iter().filter_map(|name| name.authority());
+        let hint = format!("served are {:?}", served.collect::<Vec<_>>());
+        let authority = authority.to_owned();
+        return Err(refused(Refusal::Misdirected { authority }, Some(hint)));
+    }
+    let site = match route::at(plan, path, authority) {
+        Ok(route::Target::Site(site)) => site,
+        Ok(route::Target::Own(_)) => {
+            let hint = "the gateway answers this path itself".to_owned();
+            return Err(refused(Refusal::NoRoute, Some(hint)));
+        }
+        Err(refusal) => {
+            let routes: Vec<_> = plan.sites.iter().map(|site| &site.name).collect();
+            let hint = format!("the routes are {routes:?}; a route with a `host` needs --host");
+            return Err(refused(refusal, Some(hint)));
+        }
+    };
+    let believed = match &site.authentication {
+        Some(authentication) => format!("it believes {}", authentication.accepted()),
+        None => "it asks nobody, and looks at no credential".into(),
+    };
+    let name = &site.name;
+    let text = format!("{path:?} at {authority:?} is route {name:?}; {believed}");
+    steps.push(step("route", Mark::Passed, text));
+    Ok((site, authority.to_owned()))
+}
+
+/// Who calls, as a request with these credentials would find out.
+async fn identified(
+    config: &Config,
+    plan: &Plan,
+    (site, accepted): (&Site, &[usize]),
+    authority: &str,
+    question: &Question,
+    steps: &mut Vec<Step>,
+) -> Result<Identified, Refusal> {
+    let Some(authentication) = &site.authentication else {
+        return Ok(Identified::Anonymous);
+    };
+    let headers = headers(question, key_header(config, accepted))?;
+    let public = config.server.public_url.as_ref();
+    let evidence = Evidence {
+        headers: &headers,
+        method: &Method::POST,
+        secure: public.is_some_and(|origin| origin.scheme() == Scheme::Https)
+            || config.server.tls.is_some(),
+        authority,
+        path: &site.path,
+        certificate: None,
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    let now = plan.now();
+    let (outcome, notes) = observe(async {
+        let presented = authentication.look(&evidence, now)?;
+        identify::caller(site, presented, now).await
+    })
+    .await;
+    let form = |mark| step("credential", mark, presented(question));
+    match &outcome {
+        Ok(Identified::Anonymous) => steps.push(form(Mark::Told)),
+        Ok(Identified::Proven(caller)) => {
+            steps.push(form(Mark::Passed));
+            steps.extend(authentication.explain(notes, Ok(caller), now));
+        }
+        Err(Refusal::Unproven(failure)) => {
+            let explained = authentication.explain(notes, Err(failure), now);
+            if explained.iter().all(|step| step.stage != "credential") {
+                steps.push(form(Mark::Passed));
+            }
+            steps.extend(explained);
+        }
+        Err(other) => steps.push(step("credential", Mark::Refused, other.to_string())),
+    }
+    outcome
+}
+
+/// Where a route looks for API keys first.
+fn key_header(config: &Config, accepted: &[usize]) -> HeaderName {
+    let mut accepted = accepted.iter();
+    let header = accepted.find_map(|index| {
+        let keys = config.authenticators.get(*index)?.kind.api_keys()?;
+        keys.header.parse().ok()
+    });
+    header.unwrap_or(HeaderName::from_static("x-api-key"))
+}
+
+/// The headers that a request would have.
+fn headers(question: &Question, key: HeaderName) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: HeaderName, value: &str| {
+        let mut value =
+            HeaderValue::from_str(value).map_err(|_| Failure::MalformedCredentials("not ASCII"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok::<_, Refusal>(())
+    };
+    if let Some(token) = &question.token {
+        put(AUTHORIZATION, &format!("Bearer {}", token.expose()))?;
+    }
+    if let Some(value) = &question.api_key {
+        put(key, value.expose())?;
+    }
+    Ok(headers)
+}
+
+fn presented(question: &Question) -> String {
+    let bytes = |secret: &Secret| secret.expose().len();
+    match (&question.token, &question.api_key) {
+        (None, None) => "none".into(),
+        (Some(token), None) => format!("a bearer token of {} bytes", bytes(token)),
+        (None, Some(key)) => format!("an API key of {} bytes", bytes(key)),
+        (Some(token), Some(key)) => format!(
+            "a bearer token of {} bytes and an API key of {}",
+            bytes(token),
+            bytes(key)
+        ),
+    }
+}
+
+/// The authenticators of a route, by index.
+fn accepted<'c>(config: &'c Config, plan: &Plan, site: &Arc<Site>) -> &'c [usize] {
+    let mut pairs = config.routes.iter().zip(&plan.sites);
+    let route = pairs.find(|(_, other)| Arc::ptr_eq(other, site));
+    match route.map(|(route, _)| &route.auth) {
+        Some(config::Auth::Required(requirement)) => &requirement.accept,
+        Some(config::Auth::Anonymous) | None => &[],
+    }
+}
+
+fn hints(missed: &[StartError]) -> impl Iterator<Item = String> {
+    let hints = missed.iter().flat_map(|error| &error.hints);
+    hints.map(|hint| (*hint).to_owned())
+}
+
+fn hint(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Unproven(failure) => Some(failure.hint()),
+        Refusal::MissingCredentials => Some("give --token or --api-key"),
+        Refusal::InsufficientScope { .. } => Some(
+            "ask the provider for these scopes; it grants what the user and the client are entitled to. If another of its scopes means the same, say so under `scope_map`",
+        ),
+        Refusal::IdentityTooLarge => Some("have the provider write fewer groups into the token"),
+        _ => None, // no other is met here without being explained where it is made
+    }
+}
+
+fn step(stage: &'static str, mark: Mark, text: String) -> Step {
+    Step { stage, mark, text }
+}
