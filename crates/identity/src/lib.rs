@@ -4,9 +4,9 @@
 //! fresh in the background, and one bounded cache of what verified credentials mean. A route asks its [`RouteAuthenticator`], which
 //! answers with a [`Caller`] or a [`Failure`] and never with HTTP.
 //!
-//! The order of the checks is the security design: shape, then the header, then the issuer that selects the authenticator, then
-//! that issuer's keys and no others, then the signature, then the claims. A credential that is present and bad is never treated
-//! as absent, and never handed to the next authenticator.
+//! An API key is looked up first, because that costs least. For tokens the order of the checks is the security design: shape, then
+//! the header, then the issuer that selects the authenticator, then that issuer's keys and no others, then the signature, then the
+//! claims. A credential that is present and bad is never treated as absent, and never handed to the next authenticator.
 
 mod api_keys;
 mod authenticators;
