@@ -19,9 +19,16 @@ logging: { format: json, level: debug }
 authenticators:
   corp: { oidc: { issuer: "{idp}", leeway: 0s, audiences: [https://mcp.example.com/mcp], scope_map: { "mcp:admin": ["mcp:tools"] } } }
   elsewhere: { oidc: { issuer: "http://127.0.0.1:1", start: lazy } }
+  services: { shared_secret: { secret: a-secret-of-two-services-0123456789, issuer: ours, audiences: [mcp-api] } }
+  keys:
+    api_keys:
+      header: X-Key
+      scope_map: { all: [mcp] }
+      keys: [ { id: ci, hash: "sha256:bd693b67061d9d9bcf6eaf652e4b202fd6abd9fd717bf6a9b4b93f1646ff8756", scopes: [all] } ]
 routes:
   - { path: /mcp, upstream: "{upstream}/mcp", auth: { accept: [corp], required_scopes: [mcp:tools] } }
   - { path: /partner, upstream: "{upstream}/mcp", auth: { accept: [elsewhere] } }
+  - { path: /own, upstream: "{upstream}/mcp", auth: { type: jwt, accept: [services, keys], required_scopes: [mcp] } }
   - { path: /open, upstream: "{upstream}", auth: { type: none }, dangerous: [anonymous_access] }
 "#;
 
@@ -193,7 +200,7 @@ async fn s0_71_routes_and_hosts_that_are_not_there_and_routes_that_ask_nobody() 
         (
             vec!["--route", "/nowhere"],
             1,
-            r#"the routes are ["/mcp", "/partner", "/open"]"#,
+            r#"the routes are ["/mcp", "/partner", "/own", "/open"]"#,
         ),
         (
             vec!["--route", "/mcp", "--host", "evil.example"],
@@ -331,4 +338,85 @@ async fn s0_69_four_bad_tokens_have_four_reasons_told_alike_in_log_audit_and_exp
             assert_eq!(explained, detail);
         }
     }
+}
+
+/// SHA-256 and secret of the configuration belong to these.
+#[tokio::test]
+async fn s0_71_credentials_of_ones_own_are_explained_too() {
+    let desk = Desk::new().await;
+    let key = "7f83b1657ff1fc53b92dc18148a1d65d";
+    let own = ["--route", "/own"];
+    let told = desk
+        .explain(&[&own[..], &["--api-key", "-"]].concat(), key)
+        .await;
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    for line in [
+        "+ route           \"/own\" at \"127.0.0.1:0\" is route \"/own\"; it believes services (shared_secret), keys (api_keys)",
+        "+ credential      an API key of 32 bytes",
+        "+ times           it does not expire; now ",
+        "+ audience        an API key is for this gateway",
+        "                  x-auth-subject: ci",
+        "                  x-auth-scopes: all mcp",
+    ] {
+        assert!(
+            told.stdout.lines().any(|told| told.starts_with(line)),
+            "{line}\n{}",
+            told.stdout
+        );
+    }
+    let told = desk
+        .explain(
+            &[&own[..], &["--api-key", "-"]].concat(),
+            "7f83b1657ff1fc53b92dc18148a1d65e",
+        )
+        .await;
+    assert_eq!(told.code, Some(1));
+    assert!(
+        told.stdout.contains("- API key         unknown API key\n"),
+        "{}",
+        told.stdout
+    );
+    assert!(
+        told.stdout.contains("portcullis key hash"),
+        "{}",
+        told.stdout
+    );
+
+    let secret = "a-secret-of-two-services-0123456789";
+    let token = || {
+        let token = desk.idp.token().claim("iss", "ours").audience("mcp-api");
+        token.scope("mcp")
+    };
+    let good = token().sign_with_secret(secret.as_bytes());
+    let told = desk
+        .explain(&[&own[..], &["--token", "-"]].concat(), &good)
+        .await;
+    assert_eq!(told.code, Some(0), "{}", told.stdout);
+    assert!(
+        told.stdout
+            .contains("+ signature       made with the shared secret\n"),
+        "{}",
+        told.stdout
+    );
+    assert_secret(&told, &good);
+    let bad = token().sign_with_secret(b"another-secret-of-two-services-012345");
+    let told = desk
+        .explain(&[&own[..], &["--token", "-", "--json"]].concat(), &bad)
+        .await;
+    let whole: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(stages(&whole).last(), Some(&("signature", "refused")));
+    assert_eq!(whole["refusal"]["reason"], "invalid_signature");
+    assert!(!told.stdout.contains(secret) && !told.stdout.contains(key));
+
+    let file = desk.home.path().join("key");
+    std::fs::write(&file, key).unwrap();
+    let both = ["--token", "-", "--api-key", file.to_str().unwrap()];
+    let told = desk.explain(&[&own[..], &both].concat(), &good).await;
+    assert_eq!(told.code, Some(1));
+    assert!(
+        told.stdout
+            .contains("- agreement       identities disagree: "),
+        "{}",
+        told.stdout
+    );
 }
