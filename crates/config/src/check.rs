@@ -60,7 +60,8 @@ pub(crate) fn check(
         64 * KIB..=64 * GIB,
     );
     let deny = deny::check(file.deny, sources, &mut notes);
-    let authenticators = authenticator::check_all(file.authenticators, sources, &mut notes);
+    let authenticators =
+        authenticator::check_all(file.authenticators, &server, sources, &mut notes);
     let routes = route::check_all(file.routes, &server, &authenticators, sources, &mut notes);
     across::check(&server, &admin, &authenticators, &routes, &mut notes);
 

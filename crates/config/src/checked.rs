@@ -7,6 +7,7 @@ mod admin;
 mod api_keys;
 mod audit;
 mod authenticator;
+mod dangers;
 mod deny;
 mod own;
 mod server;
@@ -25,6 +26,7 @@ pub use authenticator::{
     Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource,
     Rules, Start, TokenType,
 };
+pub use dangers::Dangers;
 pub use deny::{Denied, Deny, DenyEntry};
 pub use own::{Hmac, SharedSecret, SignedByOne};
 pub use server::{

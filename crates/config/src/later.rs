@@ -8,7 +8,6 @@ const LATER: &[&str] = &[
     "authorization_server",
     "authenticators.*.introspection",
     "authenticators.*.login",
-    "authenticators.*.dangerous",
     "routes.*.access",
     "routes.*.rate_limit",
     "routes.*.upstream_auth",
@@ -19,13 +18,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Names for `dangerous` lists that are planned and not there yet.
-pub(crate) const DANGEROUS: &[&str] = &[
-    "signature_checked_by_peer",
-    "expired_tokens",
-    "any_audience",
-    "shared_origin",
-    "session_not_checked",
-];
+pub(crate) const DANGEROUS: &[&str] = &["shared_origin", "session_not_checked"];
 
 /// Whether the key at `place` is planned.
 pub(crate) fn is_planned(place: &Place) -> bool {

@@ -11,6 +11,7 @@ mod upstream;
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -111,6 +112,8 @@ pub(crate) struct Authenticator {
     pub(crate) public_key: Option<Block<PublicKey>>,
     /// Keys that you hand out, in a header of their own. Only their hashes stand here.
     pub(crate) api_keys: Option<Block<ApiKeys>>,
+    /// Dangerous things that are wanted here: `signature_checked_by_peer`, `expired_tokens`, `any_audience`.
+    pub(crate) dangerous: Option<List<Text<Reference>>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -125,7 +128,9 @@ pub(crate) struct Jwt {
     pub(crate) jwks_uri: Option<Text<KeysUrl>>,
     /// The key set in a file. Either this or `jwks_uri`.
     pub(crate) jwks_file: Option<Text<FilePath>>,
-    /// One of these must be in `aud`. Default: what the route says, which is its own URL.
+    /// One of these must be in `aud`. Default: what the route says, which is its own URL. `any` alone needs `any_audience` under
+    /// `dangerous`.
+    #[schemars(with = "Option<OneOrMany<Audience>>")]
     pub(crate) audiences: Option<List<Text<Audience>>>,
     /// Let several routes accept `audiences`: a token for one is good for all of them. Default false.
     pub(crate) shared_audience: Option<Text<bool>>,
@@ -148,6 +153,11 @@ pub(crate) struct Jwt {
     pub(crate) scope_map: Option<Table<List<Text<Scope>>>>,
     /// The longest `exp − iat` taken. Default: any.
     pub(crate) max_token_lifetime: Option<Text<Duration>>,
+    /// With `expired_tokens` under `dangerous`: how long after `exp` a token counts that says when it was made. At most 24h.
+    pub(crate) expiry_grace: Option<Text<Duration>>,
+    /// With `signature_checked_by_peer` under `dangerous`: the peers that have checked the signatures of what they pass on. Loopback,
+    /// or with client certificates.
+    pub(crate) checked_by: Option<List<Text<IpNet>>>,
     /// How long a fetched key set is fresh. Default 15m.
     pub(crate) cache: Option<Text<Duration>>,
     /// How long beyond `cache` a key set still serves while the provider is away. Default 1h.

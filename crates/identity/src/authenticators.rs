@@ -250,10 +250,12 @@ impl Authenticators {
             .filter_map(|index| self.provider(*index))
             .map(|provider| {
                 let own = &provider.rules.audiences;
-                (
-                    Arc::clone(provider),
-                    Expected::new(own, audiences, own_resources),
-                )
+                let expected = if provider.dangers.any_audience {
+                    Expected::anybody()
+                } else {
+                    Expected::new(own, audiences, own_resources)
+                };
+                (Arc::clone(provider), expected)
             })
             .collect::<Box<[_]>>();
         // clients try issuers in the order in which the route names them; to the cache the order is all the same

@@ -70,13 +70,45 @@ pub(crate) struct Expected {
     pub(crate) exact: Box<[Box<str>]>,
     /// The route's own resource, stored without its closing slash: compared ignoring one (SEC-10).
     pub(crate) own: Box<[Box<str>]>,
+    /// Whomever a token is meant for (X21).
+    anybody: bool,
 }
 
 impl Credential {
     /// Judges what depends on the moment and on the route: at first sight and at every use of a cached credential.
     pub(crate) fn judge(&self, expected: &Expected, now: Timestamp) -> Result<(), Failure> {
-        self.in_time(now)?;
+        match self.in_time(now) {
+            Err(Failure::Expired { .. }) if self.is_in_grace(now) => {}
+            judged => judged?,
+        }
         self.audience.judge(expected)
+    }
+
+    /// Tells the operator of each use of a token whose time is over (X3).
+    pub(crate) fn tell_if_expired(&self, now: Timestamp) {
+        if self.provider.dangers.expiry_grace.is_none() {
+            return;
+        }
+        if let Err(Failure::Expired { late }) = self.in_time(now) {
+            tracing::warn!(
+                authenticator = %self.provider.name,
+                sub = %excerpt(&self.subject),
+                late,
+                "an expired token counts (expired_tokens)"
+            );
+        }
+    }
+
+    /// Whether a token whose time is over counts for a while, as the operator wants it (X3). One that does not say when it was made
+    /// never does.
+    fn is_in_grace(&self, now: Timestamp) -> bool {
+        let grace = self.provider.dangers.expiry_grace;
+        grace.is_some_and(|grace| {
+            let grace = grace.saturating_add(self.provider.rules.leeway);
+            self.issued_at.is_some_and(|issued| issued.0 <= now.0)
+                && self.not_before.is_none_or(|start| start.0 <= now.0)
+                && now.0 < self.expires.0.saturating_add(grace.as_secs())
+        })
     }
 
     /// Whether `now` is between `nbf`, `iat` and `exp`, give or take the leeway.
@@ -135,7 +167,7 @@ impl Audience {
             }
             Self::Ours => true,
         };
-        if good {
+        if good || expected.anybody {
             return Ok(());
         }
         let found: Vec<_> = self.texts().collect();
@@ -176,6 +208,16 @@ impl Expected {
         Self {
             exact: exact.into(),
             own: own.iter().map(|audience| bare(audience)).collect(),
+            anybody: false,
+        }
+    }
+
+    /// No audience is asked for.
+    pub(crate) fn anybody() -> Self {
+        Self {
+            exact: Box::default(),
+            own: Box::default(),
+            anybody: true,
         }
     }
 
@@ -188,6 +230,9 @@ impl Expected {
     }
 
     pub(crate) fn to_text(&self) -> String {
+        if self.anybody {
+            return "any (any_audience)".into();
+        }
         let all: Vec<&str> = self
             .exact
             .iter()

@@ -140,6 +140,10 @@ fn times(credential: &Credential, now: Timestamp) -> String {
     }
     let leeway = credential.provider.rules.leeway.as_secs();
     let _infallible = write!(text, "; now {}, leeway {leeway} s", now.0);
+    if let Some(grace) = credential.provider.dangers.expiry_grace {
+        let grace = grace.as_secs();
+        let _infallible = write!(text, ", and {grace} s more (expired_tokens)");
+    }
     text
 }
 

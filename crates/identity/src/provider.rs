@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use config::{Authenticator, AuthenticatorKind, ClaimPath, Rules};
+use config::{Authenticator, AuthenticatorKind, ClaimPath, Dangers, Rules};
 use http::HeaderValue;
 use oauth::Scopes;
 
@@ -26,6 +26,7 @@ pub(crate) struct Provider {
     /// As in `X-Auth-Method`.
     pub(crate) method: &'static str,
     pub(crate) rules: Rules,
+    pub(crate) dangers: Dangers,
     /// Every further claim that some route asks for.
     pub(crate) extras: Arc<[ClaimPath]>,
     /// The issuer in the spelling that tokens must have: for discovery the document's own, once it is known (X22).
@@ -147,6 +148,7 @@ impl Provider {
             name: authenticator.name.clone(),
             method,
             rules: rules.clone(),
+            dangers: authenticator.dangers.clone(),
             extras,
             spelling,
             others: issuers.iter().map(|issuer| Issuer::new(issuer)).collect(),
@@ -202,15 +204,16 @@ impl Provider {
         Selected::No
     }
 
-    /// Checks a signed token of this provider, as its `iss` says it is.
+    /// Checks a signed token of this provider, as its `iss` says it is. With `vouched` somebody else has checked its signature (X2).
     pub(crate) async fn verify(
         self: &Arc<Self>,
         issuer: &Issuer,
         token: &Jws<'_>,
+        vouched: bool,
     ) -> Result<Credential, Failure> {
         match &self.verifier {
-            Verifier::Signed(signed) => signed.verify(self, issuer, token).await,
-            Verifier::Own(own) => own.verify(self, issuer, token),
+            Verifier::Signed(signed) => signed.verify(self, issuer, token, vouched).await,
+            Verifier::Own(own) => own.verify(self, issuer, token, vouched),
             Verifier::ApiKeys => Err(Failure::NotAJwt("an API key is no token")),
         }
     }

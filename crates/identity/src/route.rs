@@ -1,5 +1,6 @@
 //! What one route takes for a credential.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -47,6 +48,8 @@ pub struct Unverified<'r> {
     digest: Digest,
     /// The API key that came with it, which is good.
     key: Option<Arc<Credential>>,
+    /// Who brings it, and whether by a verified client certificate.
+    peer: (IpAddr, bool),
 }
 
 impl RouteAuthenticator {
@@ -70,7 +73,12 @@ impl RouteAuthenticator {
         };
         let digest = Digest::of(self.realm, token);
         let Some(credential) = self.cache.find(&digest) else {
-            return Ok(Presented::Unknown(Unverified { token, digest, key }));
+            return Ok(Presented::Unknown(Unverified {
+                token,
+                digest,
+                key,
+                peer: (evidence.peer, evidence.certificate.is_some()),
+            }));
         };
         self.judge(&credential, now)?;
         Ok(Presented::Known(self.admit(credential, key)?))
@@ -82,16 +90,24 @@ impl RouteAuthenticator {
         unverified: Unverified<'_>,
         now: Timestamp,
     ) -> Result<Caller, Failure> {
-        let Unverified { token, digest, key } = unverified;
-        let credential = Arc::new(self.verify(token).await?);
+        let Unverified {
+            token,
+            digest,
+            key,
+            peer,
+        } = unverified;
+        let (credential, vouched) = self.verify(token, peer).await?;
+        let credential = Arc::new(credential);
         // a verification that waited for keys may end later than it began
         let now = now.max((self.clock)());
         self.judge(&credential, now)?;
         if let Some(key) = &key {
             self.judge(key, now)?;
         }
-        // not before it is good here: tokens meant for others must not fill the memory
-        self.cache.keep(digest, &credential);
+        // not before it is good here: tokens meant for others must not fill the memory; and a peer's word is good for this peer alone
+        if !vouched {
+            self.cache.keep(digest, &credential);
+        }
         self.admit(credential, key)
     }
 
@@ -155,10 +171,11 @@ impl RouteAuthenticator {
             Some(expected) => credential.judge(expected, now)?,
             None => return Err(self.mismatch(excerpt(&credential.issuer))),
         }
-        match self.deny.denies(credential) {
-            None => Ok(()),
-            Some(by) => Err(Failure::Denied(by)),
+        if let Some(by) = self.deny.denies(credential) {
+            return Err(Failure::Denied(by));
         }
+        credential.tell_if_expired(now);
+        Ok(())
     }
 
     /// The audiences that count here for whoever verified a credential; `None` if the route does not take that one.
@@ -169,7 +186,12 @@ impl RouteAuthenticator {
         Some(expected)
     }
 
-    async fn verify(&self, token: &str) -> Result<Credential, Failure> {
+    /// What a token says, and whether that is the word of the peer that brings it.
+    async fn verify(
+        &self,
+        token: &str,
+        (peer, has_certificate): (IpAddr, bool),
+    ) -> Result<(Credential, bool), Failure> {
         if api_keys::looks_like_one(token) {
             // before anybody is asked about it: it is nobody else's business
             return Err(Failure::NotAJwt(
@@ -179,14 +201,15 @@ impl RouteAuthenticator {
         let token = Jws::read(token)?;
         steps::passed(Stage::Form, || "a JWT: three parts, one reading".into());
         let (provider, issuer) = self.select(&token)?;
-        let credential = provider.verify(issuer, &token).await?;
+        let vouched = provider.dangers.vouches(peer, has_certificate);
+        let credential = provider.verify(issuer, &token, vouched).await?;
         tracing::debug!(
             authenticator = %provider.name,
             sub = %excerpt(&credential.subject),
             scope = %credential.scopes,
             "token claims"
         );
-        Ok(credential)
+        Ok((credential, vouched))
     }
 
     /// The token says who issued it, and that alone selects whose keys and rules are used, before any key is tried (S3-32, X20).

@@ -12,6 +12,10 @@ tokio::task_local! {
     static NOTES: RefCell<Notes>;
 }
 
+/// What is told of a signature that a peer has checked (X2).
+pub(crate) const VOUCHED: &str =
+    "not looked at: the peer is in checked_by (signature_checked_by_peer)";
+
 /// What was told while somebody listened.
 #[derive(Default)]
 pub struct Notes {

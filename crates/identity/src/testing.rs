@@ -330,6 +330,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             .map(|(name, kind)| Authenticator {
                 name: name.into(),
                 kind,
+                dangers: config::Dangers::default(),
             })
             .collect(),
         routes: Vec::new(),

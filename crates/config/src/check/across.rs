@@ -123,7 +123,7 @@ fn shared_audience(
 ) {
     let Some(rules) = authenticator
         .rules()
-        .filter(|rules| !rules.audiences.is_empty())
+        .filter(|rules| !rules.audiences.is_empty() || authenticator.takes_any_audience())
     else {
         return;
     };

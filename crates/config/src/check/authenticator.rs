@@ -1,6 +1,7 @@
 //! Who may vouch for a caller.
 
 mod api_keys;
+mod dangers;
 mod keys;
 mod own;
 mod rules;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use crate::check::file;
 use crate::checked::{
-    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Fetch, Jwt, Rules, Start,
+    Algorithm, AudienceClaim, Authenticator, AuthenticatorKind, Fetch, Jwt, Rules, Server, Start,
 };
 use crate::notes::Notes;
 use crate::place::Place;
@@ -51,6 +52,11 @@ impl Entry {
         self.checked.as_ref()?.kind.rules()
     }
 
+    pub(super) fn takes_any_audience(&self) -> bool {
+        let checked = self.checked.as_ref();
+        checked.is_some_and(|checked| checked.dangers.any_audience)
+    }
+
     pub(super) fn jwt(&self) -> Option<&Jwt> {
         self.checked.as_ref()?.kind.jwt()
     }
@@ -58,6 +64,7 @@ impl Entry {
 
 pub(super) fn check_all(
     raw: Option<Table<Block<raw::Authenticator>>>,
+    server: &Server,
     sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Vec<Entry> {
@@ -65,7 +72,7 @@ pub(super) fn check_all(
     let entries = notes.table(&place, raw);
     entries
         .into_iter()
-        .map(|(name, raw)| entry(&place.key(&name), name, raw, sources, notes))
+        .map(|(name, raw)| entry(&place.key(&name), name, raw, server, sources, notes))
         .collect()
 }
 
@@ -73,6 +80,7 @@ fn entry(
     place: &Place,
     name: String,
     raw: Block<raw::Authenticator>,
+    server: &Server,
     sources: &dyn Sources,
     notes: &mut Notes,
 ) -> Entry {
@@ -85,10 +93,11 @@ fn entry(
     let before = notes.problems.len();
     let fields = notes.fields(place, raw);
     let readable = fields.is_some();
-    let raw = fields.unwrap_or_default();
+    let mut raw = fields.unwrap_or_default();
+    let danger_names = raw.dangerous.take();
     let mut kinds = WrittenKind::all(raw);
     let kind = kinds.pop();
-    let kind = match (kind, kinds.is_empty()) {
+    let mut kind = match (kind, kinds.is_empty()) {
         (Some(kind), true) => Some(kind),
         (Some(_), false) => {
             notes.wrong(
@@ -108,13 +117,16 @@ fn entry(
     let kind_place = kind
         .as_ref()
         .map_or_else(|| place.clone(), |kind| place.key(kind.key()));
-    let kind = kind.and_then(|kind| kind.check(&kind_place, sources, notes));
+    let dangers = dangers::check(place, danger_names.as_ref(), kind.as_mut(), server, notes);
+    let any = dangers.any_audience;
+    let kind = kind.and_then(|kind| kind.check(&kind_place, any, sources, notes));
     let sound = notes.problems.len() == before;
     Entry {
         family,
         checked: kind.filter(|_| sound).map(|kind| Authenticator {
             name: name.as_str().into(),
             kind,
+            dangers,
         }),
         place: kind_place,
         name,
@@ -142,6 +154,7 @@ impl WrittenKind {
             shared_secret,
             public_key,
             api_keys,
+            dangerous: _,
         } = raw;
         [
             oidc.map(Self::Oidc),
@@ -175,14 +188,15 @@ impl WrittenKind {
     fn check(
         self,
         place: &Place,
+        any_audience: bool,
         sources: &dyn Sources,
         notes: &mut Notes,
     ) -> Option<AuthenticatorKind> {
         match self {
             Self::Oidc(block) => oidc(place, block, sources, notes),
             Self::Jwks(block) => jwks(place, block, sources, notes),
-            Self::SharedSecret(block) => own::shared_secret(place, block, notes),
-            Self::PublicKey(block) => own::public_key(place, block, notes),
+            Self::SharedSecret(block) => own::shared_secret(place, block, any_audience, notes),
+            Self::PublicKey(block) => own::public_key(place, block, any_audience, notes),
             Self::ApiKeys(block) => api_keys::check(place, block, notes),
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ApiKeys;
+use super::dangers::Dangers;
 use super::own::{SharedSecret, SignedByOne};
 use crate::claim_path::ClaimPath;
 use crate::secret::ProxyUrl;
@@ -13,6 +14,7 @@ use crate::secret::ProxyUrl;
 pub struct Authenticator {
     pub name: Box<str>,
     pub kind: AuthenticatorKind,
+    pub dangers: Dangers,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -11,7 +12,7 @@ use crate::claim_path::ClaimPath;
 use crate::public_key::PublicKey as Pem;
 use crate::scalar::name::{Audience, Scope};
 use crate::scalar::own::{IssuerName, SharedKey};
-use crate::written::{Block, List, Table, Text};
+use crate::written::{Block, List, OneOrMany, Table, Text};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -24,8 +25,8 @@ pub(crate) struct SharedSecret {
     /// Compared with `iss` byte for byte; any name will do.
     #[schemars(required)]
     pub(crate) issuer: Option<Text<IssuerName>>,
-    /// One of these must be in `aud`.
-    #[schemars(required)]
+    /// One of these must be in `aud`. `any` alone needs `any_audience` under `dangerous`.
+    #[schemars(required, with = "Option<OneOrMany<Audience>>")]
     pub(crate) audiences: Option<List<Text<Audience>>>,
     /// Let several routes accept `audiences`: a token for one is good for all of them. Default false.
     pub(crate) shared_audience: Option<Text<bool>>,
@@ -39,6 +40,11 @@ pub(crate) struct SharedSecret {
     pub(crate) scope_map: Option<Table<List<Text<Scope>>>>,
     /// The longest `exp − iat` taken. Default: any.
     pub(crate) max_token_lifetime: Option<Text<Duration>>,
+    /// With `expired_tokens` under `dangerous`: how long after `exp` a token counts that says when it was made. At most 24h.
+    pub(crate) expiry_grace: Option<Text<Duration>>,
+    /// With `signature_checked_by_peer` under `dangerous`: the peers that have checked the signatures of what they pass on. Loopback,
+    /// or with client certificates.
+    pub(crate) checked_by: Option<List<Text<IpNet>>>,
     /// Take e-mail addresses without `email_verified`. Default false.
     pub(crate) trust_email: Option<Text<bool>>,
 }
@@ -54,8 +60,8 @@ pub(crate) struct PublicKey {
     /// Compared with `iss` byte for byte; any name will do.
     #[schemars(required)]
     pub(crate) issuer: Option<Text<IssuerName>>,
-    /// One of these must be in `aud`.
-    #[schemars(required)]
+    /// One of these must be in `aud`. `any` alone needs `any_audience` under `dangerous`.
+    #[schemars(required, with = "Option<OneOrMany<Audience>>")]
     pub(crate) audiences: Option<List<Text<Audience>>>,
     /// Let several routes accept `audiences`: a token for one is good for all of them. Default false.
     pub(crate) shared_audience: Option<Text<bool>>,
@@ -71,6 +77,11 @@ pub(crate) struct PublicKey {
     pub(crate) scope_map: Option<Table<List<Text<Scope>>>>,
     /// The longest `exp − iat` taken. Default: any.
     pub(crate) max_token_lifetime: Option<Text<Duration>>,
+    /// With `expired_tokens` under `dangerous`: how long after `exp` a token counts that says when it was made. At most 24h.
+    pub(crate) expiry_grace: Option<Text<Duration>>,
+    /// With `signature_checked_by_peer` under `dangerous`: the peers that have checked the signatures of what they pass on. Loopback,
+    /// or with client certificates.
+    pub(crate) checked_by: Option<List<Text<IpNet>>>,
     /// Take e-mail addresses without `email_verified`. Default false.
     pub(crate) trust_email: Option<Text<bool>>,
 }

@@ -4,13 +4,46 @@ use serde_yaml::Value;
 
 use super::{api_keys, block, duration, list, shown as display, text, texts, word};
 use crate::checked::{
-    Algorithm, Authenticator, AuthenticatorKind, Claims, Fetch, Jwt, KeySource, Rules,
+    Algorithm, Authenticator, AuthenticatorKind, Claims, Dangers, Fetch, Jwt, KeySource, Rules,
 };
 
 type Fields = Vec<(&'static str, Value)>;
 
 pub(super) fn shown(authenticator: &Authenticator) -> Value {
-    match &authenticator.kind {
+    let dangers = &authenticator.dangers;
+    let mut kind = kind(&authenticator.kind);
+    if let Value::Mapping(kinds) = &mut kind {
+        for fields in kinds.values_mut().filter_map(Value::as_mapping_mut) {
+            for (key, value) in bounds(dangers) {
+                fields.insert(text(key), value);
+            }
+        }
+        kinds.insert(
+            text("dangerous"),
+            list(dangers.names().into_iter().map(text)),
+        );
+    }
+    kind
+}
+
+/// Where the kind says how far something dangerous goes.
+fn bounds(dangers: &Dangers) -> Fields {
+    let peers = &dangers.checked_by;
+    let checked_by = (!peers.is_empty()).then(|| list(peers.iter().map(display)));
+    let grace = dangers.expiry_grace.map(duration);
+    let any = dangers.any_audience.then(|| text("any"));
+    let all = [
+        ("checked_by", checked_by),
+        ("expiry_grace", grace),
+        ("audiences", any),
+    ];
+    all.into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+}
+
+fn kind(kind: &AuthenticatorKind) -> Value {
+    match kind {
         AuthenticatorKind::Oidc {
             jwt,
             algorithms,

@@ -1,6 +1,8 @@
 //! What is decided at start and cannot be changed while running.
 
-use config::{Admin, Auth, Config, Logging, Server};
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::{Admin, Auth, Config, Dangers, Logging, Server};
 
 /// The keys that differ. Every key of the file is named here, so that a new one does not compile before somebody decides.
 pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
@@ -57,7 +59,25 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
             note(true, &format!("routes.{name}.dangerous"));
         }
     }
+    for name in with_other_dangers(old, new) {
+        note(true, &format!("authenticators.{name}.dangerous"));
+    }
     changed
+}
+
+/// Authenticators about which something is dangerous, or was, that is not the same in both.
+fn with_other_dangers<'c>(old: &'c Config, new: &'c Config) -> BTreeSet<&'c str> {
+    let of = |config: &'c Config| -> BTreeMap<&'c str, &'c Dangers> {
+        let all = config.authenticators.iter();
+        let all = all.map(|one| (&*one.name, &one.dangers));
+        all.filter(|(_, dangers)| **dangers != Dangers::default())
+            .collect()
+    };
+    let (old, new) = (of(old), of(new));
+    let names = old.keys().chain(new.keys()).copied();
+    names
+        .filter(|name| old.get(name) != new.get(name))
+        .collect()
 }
 
 /// Routes that ask nobody, which is among the dangerous things.

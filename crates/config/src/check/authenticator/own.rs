@@ -17,6 +17,7 @@ use crate::written::{Block, List, Text};
 pub(super) fn shared_secret(
     place: &Place,
     raw: Block<raw::SharedSecret>,
+    any_audience: bool,
     notes: &mut Notes,
 ) -> Option<AuthenticatorKind> {
     let raw = notes.fields(place, raw)?;
@@ -40,6 +41,7 @@ pub(super) fn shared_secret(
         place,
         raw.issuer.as_ref(),
         raw.audiences.as_ref(),
+        any_audience,
         WrittenRules {
             issuer: None,
             audiences: None,
@@ -73,6 +75,7 @@ pub(super) fn shared_secret(
 pub(super) fn public_key(
     place: &Place,
     raw: Block<raw::PublicKey>,
+    any_audience: bool,
     notes: &mut Notes,
 ) -> Option<AuthenticatorKind> {
     let raw = notes.fields(place, raw)?;
@@ -87,6 +90,7 @@ pub(super) fn public_key(
         place,
         raw.issuer.as_ref(),
         raw.audiences.as_ref(),
+        any_audience,
         WrittenRules {
             issuer: None,
             audiences: None,
@@ -127,13 +131,14 @@ fn own_rules(
     place: &Place,
     issuer: Option<&Text<IssuerName>>,
     audiences: Option<&List<Text<Audience>>>,
+    any_audience: bool,
     written: WrittenRules,
     notes: &mut Notes,
 ) -> Option<Rules> {
     let issuer = notes.required(&place.key("issuer"), issuer);
     let audiences_place = place.key("audiences");
     let audiences = notes.set(&audiences_place, audiences);
-    if !audiences.present || audiences.is_written_empty() {
+    if !any_audience && (!audiences.present || audiences.is_written_empty()) {
         notes.missing(
             &audiences_place,
             "without it a token made for another service would be accepted; name what your tokens have in `aud`",

@@ -272,7 +272,9 @@ fn client_ids_are_named(
 ) {
     for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
         let unnamed = entry.jwt().is_some_and(|jwt| {
-            jwt.audience_claim == AudienceClaim::ClientId && jwt.rules.audiences.is_empty()
+            jwt.audience_claim == AudienceClaim::ClientId
+                && jwt.rules.audiences.is_empty()
+                && !entry.takes_any_audience()
         });
         if unnamed {
             notes.missing(place, format!("{} takes client ids as audiences (audience_claim), so name the client ids that may call here", entry.name));

@@ -145,7 +145,7 @@ fn sec_38_plain_http_off_loopback_needs_a_terminator_or_a_word() {
 #[test]
 fn dangerous_names() {
     wrong(
-        "server: { dangerous: [anonymous_access, plain-http, any_audience] }",
+        "server: { dangerous: [anonymous_access, plain-http, shared_origin] }",
         &[
             "server.dangerous[0]: is not a dangerous thing of this place",
             "server.dangerous[1]: is not a dangerous thing of this place",
