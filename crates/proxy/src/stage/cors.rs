@@ -103,31 +103,27 @@ pub(crate) fn judge(manners: &Manners, plan: &Plan, arrival: &Arrival) -> (Cors,
             ACCESS_CONTROL_ALLOW_METHODS,
             HeaderValue::from_static(manners.methods),
         );
-        into.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(headers));
+        let allowed = allowed_headers(&plan.key_headers, headers);
+        into.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         into.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
     (cors, Err(Stop::Answer(Box::new(answer))))
 }
 
-/// The headers a page may send: our list, and whatever else this page names (`Mcp-Param-*` cannot be listed), since a header that a page
+/// The headers a page may send: our list, those of API keys, and whatever else this page names (`Mcp-Param-*` cannot be listed), since a header that a page
 /// may not send is no protection: every other client may send it.
-fn allowed_headers(headers: &HeaderMap) -> HeaderValue {
+fn allowed_headers(keys: &[HeaderName], headers: &HeaderMap) -> HeaderValue {
     const ASKED: HeaderName = http::header::ACCESS_CONTROL_REQUEST_HEADERS;
     let asked = headers
         .get(ASKED)
         .and_then(|value| value.to_str().ok())
         .filter(|value| value.len() <= 1024)
         .unwrap_or_default();
+    let asked = asked.split(',').map(str::trim);
     let mut all = ALLOW_HEADERS.to_owned();
-    for name in asked
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
-        if !ALLOW_HEADERS
-            .split(", ")
-            .any(|known| known.eq_ignore_ascii_case(name))
-        {
+    for name in keys.iter().map(HeaderName::as_str).chain(asked) {
+        let mut known = all.split(", ");
+        if !name.is_empty() && !known.any(|known| known.eq_ignore_ascii_case(name)) {
             all.push_str(", ");
             all.push_str(name);
         }
