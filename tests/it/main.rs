@@ -41,6 +41,7 @@ mod http2_abuse;
 mod http2_floods;
 mod https;
 mod identity_headers;
+mod introspection;
 mod keys;
 mod ledger;
 mod limits;

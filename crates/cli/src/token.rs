@@ -82,6 +82,7 @@ fn signer<'c>(
             AuthenticatorKind::SharedSecret(settings) => all.push((&*authenticator.name, settings)),
             AuthenticatorKind::PublicKey(_)
             | AuthenticatorKind::ApiKeys(_)
+            | AuthenticatorKind::Introspection(_)
             | AuthenticatorKind::Oidc { .. }
             | AuthenticatorKind::Jwks { .. } => {}
         }

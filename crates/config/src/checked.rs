@@ -9,6 +9,7 @@ mod audit;
 mod authenticator;
 mod dangers;
 mod deny;
+mod introspection;
 mod own;
 mod server;
 mod upstream;
@@ -28,6 +29,7 @@ pub use authenticator::{
 };
 pub use dangers::Dangers;
 pub use deny::{Denied, Deny, DenyEntry};
+pub use introspection::{Introspection, IntrospectionAuth};
 pub use own::{Hmac, SharedSecret, SignedByOne};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,

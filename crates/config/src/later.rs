@@ -6,7 +6,6 @@ use crate::place::{Place, Step};
 const LATER: &[&str] = &[
     "sessions",
     "authorization_server",
-    "authenticators.*.introspection",
     "authenticators.*.login",
     "routes.*.access",
     "routes.*.rate_limit",

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod deny;
+mod introspection;
 mod own;
 mod server;
 mod upstream;
@@ -33,6 +34,7 @@ use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTab
 
 pub(crate) use api_keys::{ActsFor, ApiKey, ApiKeys};
 pub(crate) use deny::{Deny, DenyEntry};
+pub(crate) use introspection::Introspection;
 pub(crate) use own::{PublicKey, SharedSecret};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 pub(crate) use upstream::Upstream;
@@ -106,6 +108,8 @@ pub(crate) struct Authenticator {
     pub(crate) oidc: Option<Block<Jwt>>,
     /// Signed tokens with keys by URL or file, without discovery.
     pub(crate) jwks: Option<Block<Jwt>>,
+    /// Tokens of any form: the provider is asked what each is good for (RFC 7662).
+    pub(crate) introspection: Option<Block<Introspection>>,
     /// Tokens that you sign yourself with a secret that the gateway knows too.
     pub(crate) shared_secret: Option<Block<SharedSecret>>,
     /// Tokens that you sign yourself with a private key: the gateway has the public one.

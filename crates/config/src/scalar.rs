@@ -1,6 +1,7 @@
 //! What one scalar can be read as. Reasons follow the value in a sentence ("`x` is not …") and never repeat it themselves.
 
 pub(crate) mod admin;
+pub(crate) mod credential;
 pub(crate) mod key;
 pub(crate) mod name;
 pub(crate) mod own;

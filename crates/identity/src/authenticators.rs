@@ -3,7 +3,7 @@
 mod trial;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use config::{
@@ -17,6 +17,7 @@ use crate::caller::Clock;
 use crate::credential::Expected;
 use crate::deny::DenyList;
 use crate::fetching;
+use crate::introspection::Observer;
 use crate::provider::Provider;
 use crate::route::RouteAuthenticator;
 
@@ -30,6 +31,7 @@ pub struct Authenticators {
     deny: Arc<DenyList>,
     /// Every claim beyond the usual that some route asks for; credentials keep their values in this order.
     extras: Arc<[ClaimPath]>,
+    observer: Arc<OnceLock<Observer>>,
 }
 
 /// One authenticator at work. A configuration that says the same of it shares it with the one before.
@@ -40,6 +42,14 @@ struct Kept {
     table: Option<Arc<KeyTable>>,
     /// Keeps its keys fresh. Aborted when no configuration has it any more.
     task: Option<AbortHandle>,
+}
+
+/// What one set of authenticators takes over from the one before.
+struct Common {
+    clock: Clock,
+    cache: Arc<Credentials>,
+    extras: Arc<[ClaimPath]>,
+    observer: Arc<OnceLock<Observer>>,
 }
 
 impl Kept {
@@ -73,6 +83,7 @@ impl Kept {
                 ..
             }
             | AuthenticatorKind::Oidc { .. }
+            | AuthenticatorKind::Introspection(_)
             | AuthenticatorKind::SharedSecret(_)
             | AuthenticatorKind::PublicKey(_)
             | AuthenticatorKind::ApiKeys(_) => {}
@@ -124,7 +135,13 @@ impl Authenticators {
     /// Waits for those with `start: required`; if one of them cannot be reached, the program must not serve.
     pub async fn start(config: &Config, clock: Clock) -> Result<Arc<Self>, StartError> {
         let cache = Arc::new(Credentials::new(config.credential_cache));
-        Self::build(config, clock, cache, further_claims(config), &[]).await
+        let common = Common {
+            clock,
+            cache,
+            extras: further_claims(config),
+            observer: Arc::default(),
+        };
+        Self::build(config, common, &[]).await
     }
 
     /// The same for another configuration, beside this one, which stays as it is.
@@ -145,16 +162,26 @@ impl Authenticators {
         } else {
             Arc::new(Credentials::new(config.credential_cache))
         };
-        Self::build(config, Arc::clone(&self.clock), cache, extras, known).await
+        let common = Common {
+            clock: Arc::clone(&self.clock),
+            cache,
+            extras,
+            observer: Arc::clone(&self.observer),
+        };
+        Self::build(config, common, known).await
     }
 
     async fn build(
         config: &Config,
-        clock: Clock,
-        cache: Arc<Credentials>,
-        extras: Arc<[ClaimPath]>,
+        common: Common,
         known: &[Arc<Kept>],
     ) -> Result<Arc<Self>, StartError> {
+        let Common {
+            clock,
+            cache,
+            extras,
+            observer,
+        } = common;
         let mut kept = Vec::with_capacity(config.authenticators.len());
         let mut begun = Vec::new();
         for settings in &config.authenticators {
@@ -164,6 +191,9 @@ impl Authenticators {
                 continue;
             }
             let mut one = Kept::idle(settings, &extras)?;
+            if let Some(introspection) = one.provider.introspection() {
+                introspection.observed_by(&observer);
+            }
             let (task, first) = fetching::begin(&one.provider, &settings.kind).unzip();
             one.task = task;
             begun.push((Arc::clone(&one.provider), first));
@@ -175,6 +205,7 @@ impl Authenticators {
             clock,
             deny: Arc::new(DenyList::new(&config.deny)),
             extras,
+            observer,
         };
         let mut initialised = Vec::with_capacity(begun.len());
         for (provider, first) in begun {
@@ -213,7 +244,9 @@ impl Authenticators {
             };
             let mut seen: Vec<&Provider> = Vec::new();
             let accepted = requirement.accept.iter();
-            for provider in accepted.filter_map(|index| self.provider(*index)) {
+            let accepted = accepted.filter_map(|index| self.provider(*index));
+            // who is asked about tokens may have the issuer of somebody who signs them
+            for provider in accepted.filter(|provider| provider.introspection().is_none()) {
                 let issuer = provider.issuer();
                 if let Some(first) = seen.iter().find(|first| first.issuer() == issuer) {
                     return Err(StartError {
@@ -281,6 +314,11 @@ impl Authenticators {
     /// Who is turned away in spite of a good credential.
     pub fn deny(&self) -> &Arc<DenyList> {
         &self.deny
+    }
+
+    /// From here on somebody is told of every call about a token, and so of those of later configurations.
+    pub fn observe(&self, observer: Observer) {
+        let _before = self.observer.set(observer);
     }
 
     /// Whether every authenticator that is not lazy has keys.

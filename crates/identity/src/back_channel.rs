@@ -2,7 +2,8 @@
 //!
 //! No redirects, no proxy from the environment, deadlines, a cap on the body, and addresses judged in the resolver that the
 //! connection itself uses (SEC-20). A client lives for one fetch: fetches are minutes apart, and until the next one its pool and
-//! some hundred certificates would only occupy memory. So a change of the system's certificates counts without a restart too.
+//! some hundred certificates would only occupy memory. So a change of the system's certificates counts without a restart too. Only
+//! what is asked for each token has a client that is kept, the [`Pool`].
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,16 @@ use config::ProxyUrl;
 use http::StatusCode;
 use http::header::ACCEPT;
 use reqwest::dns::{Name, Resolve, Resolving};
-use reqwest::{Client, Proxy, redirect};
+use reqwest::{Client, ClientBuilder, Proxy, Response, redirect};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::{Host, Url};
 
 mod address;
+mod pool;
+
+pub(crate) use pool::Pool;
 
 /// For a whole fetch, from the first byte of name resolution to the last of the body.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -60,6 +64,17 @@ pub(crate) enum FetchError {
     Transport(String),
 }
 
+impl FetchError {
+    /// Whether it says that the provider is out of order, and not that it, or we, would rather not.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Late | Self::Transport(_) => true,
+            Self::Status(status) => status.is_server_error(),
+            Self::Redirect(_) | Self::TooLarge(_) | Self::NotPublic(_) | Self::Roots(_) => false,
+        }
+    }
+}
+
 impl BackChannel {
     pub(crate) fn new(ca: Option<PathBuf>, proxy: Option<ProxyUrl>) -> Self {
         Self { ca, proxy }
@@ -84,24 +99,15 @@ impl BackChannel {
             return Err(FetchError::NotPublic(host.into()));
         }
         let client = self.client(url, reach).await?;
+        let client = client
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(transport)?;
         let request = client.get(url.clone()).header(ACCEPT, "application/json");
-        let mut answer = request.send().await.map_err(transport)?;
-        match answer.status() {
-            StatusCode::OK => {}
-            status if status.is_redirection() => return Err(FetchError::Redirect(status)),
-            status => return Err(FetchError::Status(status)),
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > cap {
-                return Err(FetchError::TooLarge(cap));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body(request.send().await.map_err(transport)?, cap).await
     }
 
-    async fn client(&self, url: &Url, reach: Reach) -> Result<Client, FetchError> {
+    async fn client(&self, url: &Url, reach: Reach) -> Result<ClientBuilder, FetchError> {
         let secure = url.scheme() == "https"
             || self
                 .proxy
@@ -116,7 +122,6 @@ impl BackChannel {
             .tls_backend_preconfigured(tls(roots)?)
             .http1_only()
             .redirect(redirect::Policy::none())
-            .pool_max_idle_per_host(0)
             .connect_timeout(DEADLINE)
             .timeout(DEADLINE)
             .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
@@ -127,7 +132,7 @@ impl BackChannel {
             None if reach == Reach::Public => builder = builder.dns_resolver(PublicOnly),
             None => {}
         }
-        builder.build().map_err(transport)
+        Ok(builder)
     }
 
     /// Reads certificates off the threads that serve requests.
@@ -142,6 +147,23 @@ impl BackChannel {
             .await
             .unwrap_or_else(|error| Err(FetchError::Roots(error.to_string())))
     }
+}
+
+/// The body of an answer that is 200 and not larger than this.
+async fn body(mut answer: Response, cap: usize) -> Result<Vec<u8>, FetchError> {
+    match answer.status() {
+        StatusCode::OK => {}
+        status if status.is_redirection() => return Err(FetchError::Redirect(status)),
+        status => return Err(FetchError::Status(status)),
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > cap {
+            return Err(FetchError::TooLarge(cap));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// The roots in a file, and no others.

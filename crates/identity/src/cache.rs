@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use crate::caller::Timestamp;
 use crate::credential::Credential;
 
 /// An entry that nobody used for so long is dropped, so that memory shrinks after a busy hour. Verifying again costs microseconds.
@@ -29,6 +30,19 @@ impl Digest {
         sha256.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self { realm, sha256 }
     }
+
+    /// Of the token alone, whoever looks at it.
+    pub(crate) fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+}
+
+/// What is remembered of a credential.
+pub(crate) enum Found {
+    Good(Arc<Credential>),
+    /// It was good the last time somebody asked, and somebody has to ask again.
+    Over,
+    Nothing,
 }
 
 /// Bounded by bytes. It outlives configurations: what an authenticator has verified is found only by routes that take this very one,
@@ -87,10 +101,12 @@ impl Credentials {
     }
 
     /// The credential, if it was verified before and what its life hangs on is still there.
-    pub(crate) fn find(&self, digest: &Digest) -> Option<Arc<Credential>> {
-        self.cache
-            .get(digest)
-            .filter(|credential| !credential.life.is_over())
+    pub(crate) fn find(&self, digest: &Digest, now: Timestamp) -> Found {
+        match self.cache.get(digest) {
+            Some(credential) if !credential.life.is_over(now) => Found::Good(credential),
+            Some(credential) if credential.life.is_renewed() => Found::Over,
+            Some(_) | None => Found::Nothing,
+        }
     }
 
     pub(crate) fn keep(&self, digest: Digest, credential: &Arc<Credential>) {

@@ -17,6 +17,11 @@ pub struct Timestamp(pub u64);
 impl Timestamp {
     /// After everything.
     pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// So much later, in whole seconds.
+    pub(crate) fn after(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(duration.as_secs()))
+    }
 }
 
 /// The wall clock, handed in by whoever runs the program.

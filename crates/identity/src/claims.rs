@@ -22,7 +22,7 @@ mod identity;
 mod kind;
 mod time;
 
-pub(crate) use kind::{Marks, judge as judge_kind, typ, words};
+pub(crate) use kind::{Marks, judge as judge_kind, judge_foreign, typ, words};
 
 /// What somebody whose word counts has said of a token.
 pub(crate) struct Said<'c> {
@@ -158,7 +158,10 @@ fn audience(claim: AudienceClaim, claims: &Map<String, Value>) -> Result<Audienc
 }
 
 /// An optional claim that must be a string.
-fn string<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c str>, Failure> {
+pub(crate) fn string<'c>(
+    claims: &'c Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'c str>, Failure> {
     match claims.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

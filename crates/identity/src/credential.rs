@@ -40,13 +40,24 @@ pub(crate) enum Life {
     Key(Arc<Key>),
     /// Nothing else: routes find it for as long as they take an authenticator with these very settings (SEC-12).
     Settings,
+    /// What the provider said of it, which counts until then (X18).
+    Until(Timestamp),
 }
 
 impl Life {
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         match self {
             Self::Key(key) => !key.is_live(),
             Self::Settings => false,
+            Self::Until(end) => now >= *end,
+        }
+    }
+
+    /// Whether asking again may prolong it.
+    pub(crate) fn is_renewed(&self) -> bool {
+        match self {
+            Self::Key(_) | Self::Settings => false,
+            Self::Until(_) => true,
         }
     }
 }

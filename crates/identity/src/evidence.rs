@@ -21,4 +21,6 @@ pub struct Evidence<'r> {
     pub certificate: Option<&'r str>,
     /// Who opened the connection: a proxy of ours, or the caller.
     pub peer: IpAddr,
+    /// Who calls, as far as trusted proxies say.
+    pub client: IpAddr,
 }

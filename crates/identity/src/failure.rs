@@ -5,6 +5,7 @@ mod stage;
 use std::time::Duration;
 
 use crate::caller::Timestamp;
+use crate::introspection;
 
 pub use stage::Stage;
 
@@ -116,6 +117,17 @@ pub enum Failure {
     /// Good, and the operator's deny list names it all the same (SEC-80).
     #[error("denied: its {0} is on the deny list")]
     Denied(&'static str),
+    /// The provider says that the token does not count (RFC 7662 section 2.2).
+    #[error("token is not active, says the provider")]
+    Inactive,
+    /// The provider was not asked, or its answer is none.
+    #[error("provider of authenticator {authenticator} cannot be asked about the token: {cause}")]
+    IntrospectionFailed {
+        /// Whose.
+        authenticator: Box<str>,
+        /// What came of it.
+        cause: Box<str>,
+    },
     /// There are no keys to check with.
     #[error("keys of authenticator {authenticator} cannot be reached")]
     JwksUnreachable {
@@ -147,6 +159,8 @@ impl Failure {
             Self::MissingSubject => "missing_subject",
             Self::ProofRequired => "proof_required",
             Self::Denied(_) => "denied",
+            Self::Inactive => "inactive",
+            Self::IntrospectionFailed { .. } => "introspection_failed",
             Self::JwksUnreachable { .. } => "jwks_unreachable",
         }
     }
@@ -155,6 +169,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::JwksUnreachable { .. } => Some(RETRY_AFTER),
+            Self::IntrospectionFailed { .. } => Some(introspection::RETRY_AFTER),
             Self::MalformedCredentials(_)
             | Self::MalformedApiKey(_)
             | Self::UnknownApiKey(_)
@@ -175,6 +190,7 @@ impl Failure {
             | Self::AudienceMismatch { .. }
             | Self::MissingSubject
             | Self::ProofRequired
+            | Self::Inactive
             | Self::Denied(_) => None,
         }
     }

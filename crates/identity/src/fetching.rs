@@ -39,7 +39,8 @@ pub(crate) fn begin(
             }
             KeySource::File(path) => spawn(provider, keys, fetch, ByFile::new(path.clone())),
         },
-        AuthenticatorKind::SharedSecret(_)
+        AuthenticatorKind::Introspection(_)
+        | AuthenticatorKind::SharedSecret(_)
         | AuthenticatorKind::PublicKey(_)
         | AuthenticatorKind::ApiKeys(_) => return None,
     })

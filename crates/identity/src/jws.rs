@@ -82,7 +82,7 @@ fn split(token: &str) -> Result<(&str, &str), Failure> {
             .rsplit_once('.')
             .ok_or(Failure::NotAJwt("one part, not three")),
         0 => Err(Failure::NotAJwt(
-            "opaque, one part and not three; the provider must issue JWT access tokens, often by being asked for an audience",
+            "opaque, one part and not three; the provider must issue JWT access tokens, often by being asked for an audience, or be asked about tokens by an authenticator of kind introspection",
         )),
         4 => Err(Failure::NotAJwt(
             "five parts, an encrypted token (JWE); the provider must issue signed tokens, often by being asked for an audience",

@@ -10,8 +10,10 @@ use oauth::Scopes;
 
 use crate::api_keys;
 use crate::authenticators::StartError;
+use crate::caller::Clock;
 use crate::credential::Credential;
 use crate::failure::Failure;
+use crate::introspection::{Introspection, Question};
 use crate::jws::Jws;
 use crate::keys::Keys;
 use crate::own::Own;
@@ -46,6 +48,8 @@ pub(crate) enum Verifier {
     Signed(Box<Signed>),
     /// By what the configuration holds.
     Own(Own),
+    /// By asking the provider.
+    Introspection(Introspection),
     /// By a table that requests are compared with before anything else: there is nothing to verify.
     ApiKeys,
 }
@@ -104,6 +108,12 @@ impl Provider {
                 &*jwt.issuers,
                 Verifier::Signed(Box::new(Signed::new(jwt, algorithms, fetch))),
             ),
+            AuthenticatorKind::Introspection(settings) => (
+                "introspection",
+                &settings.rules,
+                &[][..],
+                Verifier::Introspection(Introspection::new(settings)),
+            ),
             AuthenticatorKind::ApiKeys(keys) => {
                 rules_of_keys = api_keys::rules(&authenticator.name, keys);
                 ("api_keys", &rules_of_keys, &[][..], Verifier::ApiKeys)
@@ -133,12 +143,15 @@ impl Provider {
         let spelling = match &authenticator.kind {
             AuthenticatorKind::Oidc { .. } => OnceLock::new(),
             AuthenticatorKind::Jwks { .. }
+            | AuthenticatorKind::Introspection(_)
             | AuthenticatorKind::SharedSecret(_)
             | AuthenticatorKind::PublicKey(_)
             | AuthenticatorKind::ApiKeys(_) => OnceLock::from(Issuer::new(&rules.issuer)),
         };
         let is_server = match &authenticator.kind {
-            AuthenticatorKind::Oidc { .. } | AuthenticatorKind::Jwks { .. } => true,
+            AuthenticatorKind::Oidc { .. }
+            | AuthenticatorKind::Jwks { .. }
+            | AuthenticatorKind::Introspection(_) => true,
             AuthenticatorKind::SharedSecret(_)
             | AuthenticatorKind::PublicKey(_)
             | AuthenticatorKind::ApiKeys(_) => false,
@@ -161,7 +174,7 @@ impl Provider {
     /// Whether tokens may come from it; what is no token has an issuer that no token may claim.
     pub(crate) fn takes_tokens(&self) -> bool {
         match self.verifier {
-            Verifier::Signed(_) | Verifier::Own(_) => true,
+            Verifier::Signed(_) | Verifier::Introspection(_) | Verifier::Own(_) => true,
             Verifier::ApiKeys => false,
         }
     }
@@ -215,6 +228,23 @@ impl Provider {
             Verifier::Signed(signed) => signed.verify(self, issuer, token, vouched).await,
             Verifier::Own(own) => own.verify(self, issuer, token, vouched),
             Verifier::ApiKeys => Err(Failure::NotAJwt("an API key is no token")),
+            // whose tokens are never read here: a route selects it in another way
+            Verifier::Introspection(_) => Err(Failure::InvalidSignature("")),
+        }
+    }
+
+    /// What the provider says of a token.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        question: Question<'_>,
+        clock: &Clock,
+    ) -> Result<Arc<Credential>, Failure> {
+        match &self.verifier {
+            Verifier::Introspection(introspection) => {
+                introspection.ask(self, question, clock).await
+            }
+            // nobody selects it for that
+            Verifier::Signed(_) | Verifier::Own(_) | Verifier::ApiKeys => Err(self.unreachable()),
         }
     }
 
@@ -228,7 +258,7 @@ impl Provider {
     pub(crate) fn is_ready(&self) -> bool {
         match &self.verifier {
             Verifier::Signed(signed) => signed.is_ready(),
-            Verifier::Own(_) | Verifier::ApiKeys => true,
+            Verifier::Introspection(_) | Verifier::Own(_) | Verifier::ApiKeys => true,
         }
     }
 
@@ -236,7 +266,15 @@ impl Provider {
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
         match &self.verifier {
             Verifier::Signed(signed) => Some(&signed.keys),
-            Verifier::Own(_) | Verifier::ApiKeys => None,
+            Verifier::Introspection(_) | Verifier::Own(_) | Verifier::ApiKeys => None,
+        }
+    }
+
+    /// How it is asked, where it is asked.
+    pub(crate) fn introspection(&self) -> Option<&Introspection> {
+        match &self.verifier {
+            Verifier::Introspection(introspection) => Some(introspection),
+            Verifier::Signed(_) | Verifier::Own(_) | Verifier::ApiKeys => None,
         }
     }
 

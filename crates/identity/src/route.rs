@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use crate::api_keys::{self, KeyRing};
 use crate::bearer;
-use crate::cache::{Credentials, Digest};
+use crate::cache::{Credentials, Digest, Found};
 use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Expected};
 use crate::deny::DenyList;
 use crate::evidence::Evidence;
 use crate::failure::{Failure, Stage, excerpt};
+use crate::introspection::{Form, Introspection, Question};
 use crate::jws::Jws;
 use crate::pair::Pair;
 use crate::provider::{Issuer, Provider, Selected};
@@ -50,6 +51,15 @@ pub struct Unverified<'r> {
     key: Option<Arc<Credential>>,
     /// Who brings it, and whether by a verified client certificate.
     peer: (IpAddr, bool),
+    client: IpAddr,
+    known: bool,
+}
+
+impl Unverified<'_> {
+    /// Whether it was good the last time its provider was asked, a while ago.
+    pub fn was_good(&self) -> bool {
+        self.known
+    }
 }
 
 impl RouteAuthenticator {
@@ -72,12 +82,15 @@ impl RouteAuthenticator {
             });
         };
         let digest = Digest::of(self.realm, token);
-        let Some(credential) = self.cache.find(&digest) else {
+        let found = self.cache.find(&digest, now);
+        let Found::Good(credential) = found else {
             return Ok(Presented::Unknown(Unverified {
                 token,
                 digest,
                 key,
                 peer: (evidence.peer, evidence.certificate.is_some()),
+                client: evidence.client,
+                known: matches!(found, Found::Over),
             }));
         };
         self.judge(&credential, now)?;
@@ -95,9 +108,28 @@ impl RouteAuthenticator {
             digest,
             key,
             peer,
+            client,
+            known: _,
         } = unverified;
-        let (credential, vouched) = self.verify(token, peer).await?;
-        let credential = Arc::new(credential);
+        let (credential, vouched) = match self.asked(token)? {
+            Some(provider) => {
+                let question = Question {
+                    token,
+                    key: digest.sha256(),
+                    client,
+                    now,
+                };
+                let credential = provider.ask(question, &self.clock).await?;
+                steps::passed(Stage::Introspection, || {
+                    format!("{} says that it is active", provider.name)
+                });
+                (credential, false)
+            }
+            None => {
+                let (credential, vouched) = self.verify(token, peer).await?;
+                (Arc::new(credential), vouched)
+            }
+        };
         // a verification that waited for keys may end later than it began
         let now = now.max((self.clock)());
         self.judge(&credential, now)?;
@@ -111,14 +143,21 @@ impl RouteAuthenticator {
         self.admit(credential, key)
     }
 
-    /// The authorization servers to name to clients, each in its document's own spelling once that is known (S3-27). None where
+    /// The authorization servers to name to clients, each once, in its document's own spelling once that is known (S3-27). None where
     /// only credentials count that the operator hands out.
     pub fn issuers(&self) -> Vec<Box<str>> {
-        self.accepted
+        let mut issuers: Vec<Box<str>> = Vec::with_capacity(self.accepted.len());
+        let servers = self
+            .accepted
             .iter()
-            .filter(|(provider, _)| provider.is_server)
-            .map(|(provider, _)| provider.issuer().into())
-            .collect()
+            .filter(|(provider, _)| provider.is_server);
+        for (provider, _) in servers {
+            // one that signs some of its tokens and is asked about others is two authenticators
+            if !issuers.iter().any(|known| **known == *provider.issuer()) {
+                issuers.push(provider.issuer().into());
+            }
+        }
+        issuers
     }
 
     /// Whether tokens are accepted, and not API keys alone.
@@ -137,7 +176,7 @@ impl RouteAuthenticator {
     }
 
     fn is_still_good(&self, credential: &Credential, now: Option<Timestamp>) -> bool {
-        !credential.life.is_over()
+        (credential.life.is_renewed() || !credential.life.is_over((self.clock)()))
             && self.deny.denies(credential).is_none()
             && self.expected(credential).is_some_and(|expected| {
                 credential.audience.judge(expected).is_ok()
@@ -219,7 +258,7 @@ impl RouteAuthenticator {
             Some(_) => return Err(Failure::malformed("iss is not a string")),
             None => return Err(self.mismatch("none".into())),
         };
-        for (provider, _) in &self.accepted {
+        for (provider, _) in self.reading() {
             match provider.select(iss) {
                 Selected::Issuer(issuer) => {
                     steps::passed(Stage::Issuer, || self.chosen(iss, provider));
@@ -230,6 +269,49 @@ impl RouteAuthenticator {
             }
         }
         Err(self.mismatch(excerpt(iss)))
+    }
+
+    /// Who is asked about this token; `None` where it is read here. That a token did not pass here is never a reason to ask (SEC-17).
+    fn asked(&self, token: &str) -> Result<Option<&Arc<Provider>>, Failure> {
+        let mut asked = self.asking().peekable();
+        if asked.peek().is_none() {
+            return Ok(None);
+        }
+        let begins = |asked: &(&Arc<Provider>, &Introspection)| token.starts_with(asked.1.prefix());
+        match Form::of(token) {
+            Form::Opaque => {
+                let longest = asked.filter(begins).max_by_key(|one| one.1.prefix().len());
+                longest
+                    .map(|(provider, _)| Some(provider))
+                    .ok_or(Failure::NotAJwt(
+                        "opaque, and it begins like the tokens of no authenticator",
+                    ))
+            }
+            Form::Jwt(None) => Ok(None),
+            Form::Jwt(Some(iss)) => {
+                let mut reading = self.reading();
+                if reading.any(|(provider, _)| !matches!(provider.select(&iss), Selected::No)) {
+                    return Ok(None);
+                }
+                let its_own = asked
+                    .filter(begins)
+                    .filter(|(provider, _)| *provider.issuer() == *iss);
+                let longest = its_own.max_by_key(|one| one.1.prefix().len());
+                Ok(longest.map(|(provider, _)| provider))
+            }
+        }
+    }
+
+    /// Those that are asked about tokens.
+    fn asking(&self) -> impl Iterator<Item = (&Arc<Provider>, &Introspection)> {
+        let accepted = self.accepted.iter();
+        accepted.filter_map(|(provider, _)| Some((provider, provider.introspection()?)))
+    }
+
+    /// Those whose tokens are read here.
+    fn reading(&self) -> impl Iterator<Item = &(Arc<Provider>, Expected)> {
+        let accepted = self.accepted.iter();
+        accepted.filter(|(provider, _)| provider.introspection().is_none())
     }
 
     fn mismatch(&self, found: Box<str>) -> Failure {

@@ -461,6 +461,7 @@ pub(crate) fn evidence(headers: &HeaderMap) -> Evidence<'_> {
         authority: "mcp.example",
         path: "/mcp",
         certificate: None,
+        client: std::net::Ipv4Addr::new(192, 0, 2, 1).into(),
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
     }
 }

@@ -7,6 +7,7 @@ mod denying;
 mod discovering;
 mod explaining;
 mod files;
+mod introspecting;
 mod issuers;
 mod kinds;
 mod log;

@@ -238,6 +238,7 @@ async fn identified(
         path: &site.path,
         certificate: None,
         peer: std::net::Ipv4Addr::UNSPECIFIED.into(), // no peer of ours, whose word might count
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     let now = plan.now();
     let (outcome, notes) = observe(async {

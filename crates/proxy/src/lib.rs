@@ -167,6 +167,7 @@ impl Gateway {
         let audit = audit.transpose()?; // from here on the process is on record
         let slots = Slots::new(config.server.limits.connections);
         let shared = Shared::new(clock, metrics, audit, tracer, slots, bound, tls);
+        authenticators.observe(shared.metrics.introspections.observer());
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod dangers;
+mod introspection;
 mod keys;
 mod own;
 mod rules;
@@ -137,13 +138,14 @@ fn entry(
 enum WrittenKind {
     Oidc(Block<raw::Jwt>),
     Jwks(Block<raw::Jwt>),
+    Introspection(Block<raw::Introspection>),
     SharedSecret(Block<raw::SharedSecret>),
     PublicKey(Block<raw::PublicKey>),
     ApiKeys(Block<raw::ApiKeys>),
 }
 
 /// What an authenticator without one is told.
-const KINDS: &str = "exactly one of oidc (discovery), jwks (keys by URL or file), shared_secret, public_key (tokens you sign yourself) and api_keys (keys you hand out)";
+const KINDS: &str = "exactly one of oidc (discovery), jwks (keys by URL or file), introspection (the provider is asked), shared_secret, public_key (tokens you sign yourself) and api_keys (keys you hand out)";
 
 impl WrittenKind {
     /// Every kind that is there; more than one is one too many.
@@ -151,6 +153,7 @@ impl WrittenKind {
         let raw::Authenticator {
             oidc,
             jwks,
+            introspection,
             shared_secret,
             public_key,
             api_keys,
@@ -159,6 +162,7 @@ impl WrittenKind {
         [
             oidc.map(Self::Oidc),
             jwks.map(Self::Jwks),
+            introspection.map(Self::Introspection),
             shared_secret.map(Self::SharedSecret),
             public_key.map(Self::PublicKey),
             api_keys.map(Self::ApiKeys),
@@ -172,6 +176,7 @@ impl WrittenKind {
         match self {
             Self::Oidc(_) => "oidc",
             Self::Jwks(_) => "jwks",
+            Self::Introspection(_) => "introspection",
             Self::SharedSecret(_) => "shared_secret",
             Self::PublicKey(_) => "public_key",
             Self::ApiKeys(_) => "api_keys",
@@ -180,7 +185,7 @@ impl WrittenKind {
 
     fn family(&self) -> Family {
         match self {
-            Self::Oidc(_) | Self::Jwks(_) => Family::Oauth,
+            Self::Oidc(_) | Self::Jwks(_) | Self::Introspection(_) => Family::Oauth,
             Self::SharedSecret(_) | Self::PublicKey(_) | Self::ApiKeys(_) => Family::Jwt,
         }
     }
@@ -195,6 +200,9 @@ impl WrittenKind {
         match self {
             Self::Oidc(block) => oidc(place, block, sources, notes),
             Self::Jwks(block) => jwks(place, block, sources, notes),
+            Self::Introspection(block) => {
+                introspection::introspection(place, block, sources, notes)
+            }
             Self::SharedSecret(block) => own::shared_secret(place, block, any_audience, notes),
             Self::PublicKey(block) => own::public_key(place, block, any_audience, notes),
             Self::ApiKeys(block) => api_keys::check(place, block, notes),

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ApiKeys;
 use super::dangers::Dangers;
 use super::own::{SharedSecret, SignedByOne};
+use super::{ApiKeys, Introspection};
 use crate::claim_path::ClaimPath;
 use crate::secret::ProxyUrl;
 
@@ -34,6 +34,8 @@ pub enum AuthenticatorKind {
         fetch: Fetch,
         keys: KeySource,
     },
+    /// The provider is asked about each token (RFC 7662).
+    Introspection(Introspection),
     /// Tokens of a secret that both sides know.
     SharedSecret(SharedSecret),
     /// Tokens of one private key.
@@ -50,6 +52,7 @@ impl AuthenticatorKind {
             | Self::Jwks { jwt, .. }
             | Self::SharedSecret(SharedSecret { jwt, .. })
             | Self::PublicKey(SignedByOne { jwt, .. }) => Some(&jwt.rules),
+            Self::Introspection(introspection) => Some(&introspection.rules),
             Self::ApiKeys(_) => None,
         }
     }
@@ -58,9 +61,11 @@ impl AuthenticatorKind {
     pub fn api_keys(&self) -> Option<&ApiKeys> {
         match self {
             Self::ApiKeys(keys) => Some(keys),
-            Self::Oidc { .. } | Self::Jwks { .. } | Self::SharedSecret(_) | Self::PublicKey(_) => {
-                None
-            }
+            Self::Oidc { .. }
+            | Self::Jwks { .. }
+            | Self::Introspection(_)
+            | Self::SharedSecret(_)
+            | Self::PublicKey(_) => None,
         }
     }
 
@@ -71,7 +76,7 @@ impl AuthenticatorKind {
             | Self::Jwks { jwt, .. }
             | Self::SharedSecret(SharedSecret { jwt, .. })
             | Self::PublicKey(SignedByOne { jwt, .. }) => Some(jwt),
-            Self::ApiKeys(_) => None,
+            Self::Introspection(_) | Self::ApiKeys(_) => None,
         }
     }
 }

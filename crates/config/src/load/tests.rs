@@ -251,6 +251,7 @@ fn what_the_sample_only_shows_is_known_too() {
     let uncommented: String = text.lines().map(in_force).collect();
     assert!(uncommented.contains("\n  partner:\n"));
     let sources = Fixed::default()
+        .file("/etc/portcullis/introspection.secret", "secret\n")
         .file("/tls/tls.crt", "-----BEGIN CERTIFICATE-----")
         .file("/tls/tls.key", "-----BEGIN PRIVATE KEY-----")
         .file("/tls/other.crt", "-----BEGIN CERTIFICATE-----")
@@ -295,7 +296,7 @@ proptest! {
         let text = lines.join("\n");
         let sources = Fixed::default().file("/keys/$a.json", "{\"keys\":[]}").file("/ca.pem", "-----BEGIN CERTIFICATE-----");
         if let Ok(loaded) = load(&text, &sources) {
-            prop_assert!(loaded.config.authenticators.len() <= 3 && !loaded.config.routes.is_empty());
+            prop_assert!(loaded.config.authenticators.len() <= 4 && !loaded.config.routes.is_empty());
             let again = load(&crate::resolved(&loaded.config), &sources);
             prop_assert_eq!(again.map(|again| again.config).map_err(|problems| problems.to_string()), Ok(loaded.config));
         }

@@ -1,11 +1,15 @@
 //! Who may vouch for a caller, as YAML.
 
+use std::path::Path;
+
 use serde_yaml::Value;
 
 use super::{api_keys, block, duration, list, shown as display, text, texts, word};
 use crate::checked::{
-    Algorithm, Authenticator, AuthenticatorKind, Claims, Dangers, Fetch, Jwt, KeySource, Rules,
+    Algorithm, Authenticator, AuthenticatorKind, Claims, Dangers, Fetch, Introspection, Jwt,
+    KeySource, Rules,
 };
+use crate::secret::ProxyUrl;
 
 type Fields = Vec<(&'static str, Value)>;
 
@@ -55,6 +59,9 @@ fn kind(kind: &AuthenticatorKind) -> Value {
             fetch,
             keys,
         } => block([("jwks", provider(jwt, algorithms, fetch, Some(keys)))]),
+        AuthenticatorKind::Introspection(settings) => {
+            block([("introspection", introspection(settings))])
+        }
         AuthenticatorKind::SharedSecret(settings) => {
             let own = vec![
                 ("secret", text("***")),
@@ -103,6 +110,33 @@ fn handmade(own: Fields, jwt: &Jwt, keys: &[&str]) -> Value {
     block([own, rules(&jwt.rules), further.collect()].concat())
 }
 
+fn introspection(introspection: &Introspection) -> Value {
+    let Introspection {
+        rules,
+        endpoint,
+        client_id,
+        client_secret: _,
+        client_auth,
+        cache,
+        token_prefix,
+        ca,
+        proxy,
+    } = introspection;
+    let own = vec![
+        ("endpoint", text(endpoint)),
+        ("client_id", text(client_id)),
+        ("client_secret", text("***")),
+        ("client_auth", word(client_auth)),
+        ("cache", duration(*cache)),
+        (
+            "token_prefix",
+            token_prefix.as_deref().map_or(Value::Null, text),
+        ),
+    ];
+    let way = way(ca.as_deref(), proxy.as_ref());
+    block([own, self::rules(rules), way].concat())
+}
+
 fn rules(rules: &Rules) -> Fields {
     vec![
         ("issuer", text(&rules.issuer)),
@@ -144,12 +178,17 @@ fn jwt(jwt: &Jwt) -> Fields {
 }
 
 fn fetch(fetch: &Fetch) -> Fields {
-    let ca = fetch.ca.as_ref();
-    let proxy = fetch.proxy.as_ref();
-    vec![
+    let own = vec![
         ("cache", duration(fetch.cache)),
         ("max_stale", duration(fetch.max_stale)),
         ("start", word(&fetch.start)),
+    ];
+    [own, way(fetch.ca.as_deref(), fetch.proxy.as_ref())].concat()
+}
+
+/// How a provider is reached.
+fn way(ca: Option<&Path>, proxy: Option<&ProxyUrl>) -> Fields {
+    vec![
         ("ca", ca.map_or(Value::Null, |path| display(path.display()))),
         (
             "proxy",

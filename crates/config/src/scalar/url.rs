@@ -64,6 +64,10 @@ pub(crate) struct Issuer(pub(crate) Url);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct KeysUrl(pub(crate) Url);
 
+/// Where a provider is asked with a secret of ours in hand.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct EndpointUrl(pub(crate) Url);
+
 /// A resource identifier (RFC 8707 §2).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Resource(pub(crate) Url);
@@ -102,6 +106,19 @@ impl Scalar for KeysUrl {
             "anyone on the way could replace keys that are fetched over http",
         )?;
         Ok(KeysUrl(url))
+    }
+}
+
+impl Scalar for EndpointUrl {
+    const EXPECTED: &'static str = "a URL like https://login.example.com/introspect";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        let url = url(text)?;
+        https_or_loopback(
+            &url,
+            "over http anyone on the way could read tokens and the secret, and say yes to any token",
+        )?;
+        Ok(EndpointUrl(url))
     }
 }
 

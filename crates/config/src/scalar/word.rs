@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};
 use crate::checked::{
-    Algorithm, AudienceClaim, AuditLevel, ClientAuth, Families, Hmac, IdentityHeaders, Level,
-    LogFormat, OnFull, Profile, Start, TlsVersion, TokenType, Transport,
+    Algorithm, AudienceClaim, AuditLevel, ClientAuth, Families, Hmac, IdentityHeaders,
+    IntrospectionAuth, Level, LogFormat, OnFull, Profile, Start, TlsVersion, TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -141,6 +141,22 @@ impl Word for OnFull {
     const EXPECTED: &'static str = "block or drop";
     const WORDS: &'static [(&'static str, Self)] =
         &[("block", OnFull::Block), ("drop", OnFull::Drop)];
+}
+
+impl Word for IntrospectionAuth {
+    const EXPECTED: &'static str = "basic or post";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("basic", IntrospectionAuth::Basic),
+        ("post", IntrospectionAuth::Post),
+    ];
+
+    fn why_not(text: &str) -> Option<Flaw> {
+        match text {
+            "client_secret_basic" => Some(Flaw::new("is called basic here")),
+            "client_secret_post" => Some(Flaw::new("is called post here")),
+            _ => None,
+        }
+    }
 }
 
 impl Word for TlsVersion {

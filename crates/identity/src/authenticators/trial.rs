@@ -32,6 +32,7 @@ impl Authenticators {
             clock,
             deny: Arc::new(DenyList::new(&config.deny)),
             extras,
+            observer: Arc::default(),
         }))
     }
 

@@ -50,13 +50,7 @@ pub(crate) fn judge(
         TokenType::AtJwt => return Ok(()),
         TokenType::Jwt | TokenType::Absent => {}
     }
-    for foreign in ["at_hash", "c_hash", "s_hash", "events"] {
-        if claims.contains_key(foreign) {
-            return Err(Failure::TokenTypeNotAllowed(
-                format!("{foreign} is no claim of an access token").into(),
-            ));
-        }
-    }
+    judge_foreign(claims)?;
     if !jwt.nonce_allowed && claims.contains_key("nonce") {
         return Err(Failure::TokenTypeNotAllowed(
             "nonce is no claim of an access token".into(),
@@ -93,6 +87,18 @@ pub(crate) fn judge(
                 .into(),
         ))
     }
+}
+
+/// Refuses what has claims that only ID tokens and events have.
+pub(crate) fn judge_foreign(claims: &Map<String, Value>) -> Result<(), Failure> {
+    for foreign in ["at_hash", "c_hash", "s_hash", "events"] {
+        if claims.contains_key(foreign) {
+            return Err(Failure::TokenTypeNotAllowed(
+                format!("{foreign} is no claim of an access token").into(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn is(text: &str, words: &[&str]) -> bool {

@@ -18,6 +18,8 @@ pub enum Stage {
     Type,
     Key,
     Signature,
+    /// What its provider says of it.
+    Introspection,
     /// Whether it is bound to a key, and the proof of that key.
     Proof,
     /// Whom it names.
@@ -43,6 +45,7 @@ impl Stage {
             Self::Type => "token type",
             Self::Key => "key",
             Self::Signature => "signature",
+            Self::Introspection => "introspection",
             Self::Proof => "proof",
             Self::Subject => "subject",
             Self::Scopes => "scopes",
@@ -74,6 +77,7 @@ impl Failure {
             Self::IssuerMismatch { .. } => Stage::Issuer,
             Self::AudienceMismatch { .. } => Stage::Audience,
             Self::MissingSubject => Stage::Subject,
+            Self::Inactive | Self::IntrospectionFailed { .. } => Stage::Introspection,
             Self::ProofRequired => Stage::Proof,
             Self::Denied(_) => Stage::DenyList,
         }
@@ -137,6 +141,12 @@ impl Failure {
                 "a request with this token needs a proof of the key that it is bound to; without one it is of no use to anybody"
             }
             Self::Denied(_) => "take it off the deny list, if it should count again",
+            Self::Inactive => {
+                "it was revoked, has ended, or is no token of this provider: get a new one"
+            }
+            Self::IntrospectionFailed { .. } => {
+                "look at `endpoint`, `client_id`, `client_secret` and `client_auth` of the authenticator, and see that the provider can be reached from here"
+            }
             Self::JwksUnreachable { .. } => "see that the provider can be reached from here",
         }
     }

@@ -4,6 +4,7 @@
 //! whatever callers send. Handles for the common case are resolved once per route.
 
 mod audit;
+mod introspections;
 mod labels;
 mod log_lines;
 mod process;
@@ -27,6 +28,7 @@ use crate::server::slots::Slots;
 use crate::server::tls::Tls;
 use crate::upstream::Standing;
 use audit::AuditFamilies;
+use introspections::Introspections;
 use labels::{
     AuthenticationLabels, AuthenticatorLabels, CertificateLabels, ConnectionLabels, MemberLabels,
     RequestLabels, ResultLabels, StateLabels, UpstreamLabels,
@@ -52,6 +54,7 @@ pub(crate) struct Metrics {
     durations: Durations,
     own_durations: Durations,
     authentications: Series<AuthenticationLabels, Counter>,
+    pub(crate) introspections: Introspections,
     key_ages: Family<AuthenticatorLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Series<UpstreamLabels, Counter>,
@@ -113,6 +116,7 @@ impl Metrics {
             "authentications",
             "Credentials judged, by authenticator and result",
         ));
+        let introspections = Introspections::register(registry);
         let key_ages = timed(registry, "jwks_age", "Age of the key set in use");
         let certificates = timed(
             registry,
@@ -161,6 +165,7 @@ impl Metrics {
             durations,
             own_durations,
             authentications,
+            introspections,
             key_ages,
             certificates,
             upstream_errors,
@@ -220,6 +225,8 @@ impl Metrics {
         self.own_durations.retain(|labels| is_kept(&labels.route));
         self.authentications
             .retain(|labels| authenticators.contains(&*labels.authenticator));
+        self.introspections
+            .retain(|authenticator| authenticators.contains(authenticator));
     }
 
     pub(crate) fn request(&self, route: &str, outcome: Outcome, reason: &'static str) {

@@ -44,6 +44,7 @@ fn evidence(arrival: &Arrival) -> Evidence<'_> {
         authority,
         session,
         peer,
+        client,
         ..
     } = arrival;
     let certificate = session.as_ref().and_then(|session| session.client());
@@ -55,6 +56,7 @@ fn evidence(arrival: &Arrival) -> Evidence<'_> {
         path: head.uri.path(),
         certificate: certificate.map(|certificate| &*certificate.thumbprint),
         peer: *peer,
+        client: *client,
     }
 }
 

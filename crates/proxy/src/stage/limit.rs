@@ -133,6 +133,8 @@ pub(crate) fn verification(
 ) -> Result<(), Refusal> {
     match presented {
         Presented::Nothing | Presented::Known(_) => Ok(()),
+        // its provider is asked again, in the address's own share of calls; if the answer is no, the refusal costs
+        Presented::Unknown(unverified) if unverified.was_good() => Ok(()),
         Presented::Unknown(_) => charge(plan, record),
     }
 }

@@ -116,8 +116,13 @@ fn failures() -> Vec<Failure> {
         Failure::ProofRequired,
         Failure::Denied("client"),
         Failure::Denied("key"),
+        Failure::Inactive,
         Failure::JwksUnreachable {
             authenticator: some(),
+        },
+        Failure::IntrospectionFailed {
+            authenticator: some(),
+            cause: some(),
         },
     ]
 }

@@ -59,6 +59,7 @@ impl WrittenKind {
             }
             // what is no block is told elsewhere
             Self::ApiKeys(_)
+            | Self::Introspection(_)
             | Self::Oidc(Block::Other(_))
             | Self::Jwks(Block::Other(_))
             | Self::SharedSecret(Block::Other(_))
@@ -94,8 +95,20 @@ pub(super) fn check(
     let Some(kind) = kind else { return dangers };
     let block = place.key(kind.key());
     let danger = place.key("dangerous");
-    if matches!(kind, WrittenKind::ApiKeys(_)) && !wanted.is_empty() {
-        notes.wrong(&danger, "is about tokens, and API keys are none");
+    let concerned = match kind {
+        WrittenKind::ApiKeys(_) => Err("is about tokens, and API keys are none"),
+        WrittenKind::Introspection(_) => {
+            Err("is about tokens that are read here, and introspection asks about them")
+        }
+        WrittenKind::Oidc(_)
+        | WrittenKind::Jwks(_)
+        | WrittenKind::SharedSecret(_)
+        | WrittenKind::PublicKey(_) => Ok(()),
+    };
+    if let Err(why) = concerned
+        && !wanted.is_empty()
+    {
+        notes.wrong(&danger, why);
     }
     let Some(fields) = kind.fields() else {
         return dangers;

@@ -83,8 +83,8 @@ fn each_has_exactly_one_kind() {
         &["authenticators.corp.odic: is not a known key"],
     );
     wrong(
-        "authenticators: { corp: { introspection: {} } }",
-        &["authenticators.corp.introspection: is not supported yet"],
+        "authenticators: { corp: { login: {} } }",
+        &["authenticators.corp.login: is not supported yet"],
     );
     wrong(
         "authenticators: { 'c.orp': { oidc: { issuer: 'https://a.example' } } }",

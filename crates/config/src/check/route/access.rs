@@ -1,5 +1,7 @@
 //! Who may come in on a route.
 
+mod opaque;
+
 use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
 use crate::checked::{AudienceClaim, Auth, Families, Requirement, Server};
 use crate::notes::{Listed, Notes};
@@ -59,6 +61,7 @@ pub(super) fn check(
     }
     let accept = accepted(place, families, &accept, authenticators, notes)?;
     one_issuer_each(&place.key("accept"), &accept, authenticators, notes);
+    opaque::told_apart(&place.key("accept"), &accept, authenticators, notes);
     if audiences.items.is_empty() && audiences.whole {
         client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);
     }
@@ -211,13 +214,13 @@ fn nobody_fits(
 ) {
     let hint = match (families, authenticators.is_empty()) {
         (Families::Oauth, false) => {
-            "it takes oidc and jwks; the kinds that there are under `authenticators` are taken by type: jwt"
+            "it takes oidc, jwks and introspection; the kinds that there are under `authenticators` are taken by type: jwt"
         }
         (Families::Jwt, false) => {
             "it takes shared_secret, public_key and api_keys; the kinds that there are under `authenticators` are taken by type: oauth"
         }
         (Families::Oauth, true) | (Families::Both, _) => {
-            "add one of kind oidc or jwks under `authenticators`"
+            "add one of kind oidc, jwks or introspection under `authenticators`"
         }
         (Families::Jwt, true) => {
             "add one of kind shared_secret, public_key or api_keys under `authenticators`"
