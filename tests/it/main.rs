@@ -23,6 +23,7 @@ mod collectors;
 mod commands;
 mod configuration;
 mod cors;
+mod credential_states;
 mod dangerous;
 mod deadlines;
 mod demo;
