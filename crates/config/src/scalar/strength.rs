@@ -1,5 +1,7 @@
 //! Whether a secret could be guessed: what everybody could have written down already (X4).
 
+use std::collections::HashSet;
+
 /// Texts that stand in guides, generators and documentation, and that somebody copies one day. Those of 32 bytes and more; shorter
 /// ones are refused for their length, but these two of the guides that this gateway is for, which deserve a better word.
 const PUBLISHED: &[&str] = &[
@@ -55,7 +57,7 @@ const PLACEHOLDERS: &[&str] = &[
 
 /// Why the secret is none; `None` when nothing is known against it.
 pub(crate) fn weakness(secret: &str) -> Option<&'static str> {
-    if repeats(secret.as_bytes()) {
+    if repeats(secret.as_bytes()) || is_of_few(secret.as_bytes()) {
         return Some("repeats a short pattern");
     }
     let bare: String = secret
@@ -76,6 +78,11 @@ fn repeats(text: &[u8]) -> bool {
             .zip(text.iter().skip(length))
             .all(|(one, other)| one == other)
     })
+}
+
+/// Nearly one character throughout, like `000…01`: of 32 random digits so few are different once in ten million times.
+fn is_of_few(text: &[u8]) -> bool {
+    text.len() >= 16 && text.iter().collect::<HashSet<_>>().len() < 6
 }
 
 /// Alphabets and digits in their order: nearly every character follows the one before it.
@@ -118,6 +125,8 @@ mod tests {
             "0123456789abcdef0123456789abcdef",
             "correct horsecorrect horsecorrect",
             "3f9c1b7e52d84a603f9c1b7e52d84a60",
+            "00000000000000000000000000000001",
+            "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb",
         ] {
             assert_eq!(
                 weakness(pattern),

@@ -79,17 +79,29 @@ pub(crate) async fn caller(
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).
 pub(crate) fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
     let names: &[&'static str] = match transport {
-        Transport::Mcp => &["access_token", "token", "api_key", "apikey", "jwt"],
+        Transport::Mcp => &["access_token", "token", "api_key", "x_api_key", "jwt"],
         Transport::Http => &["access_token"],
     };
     for pair in query.split(['&', ';']) {
         let name = pair.split('=').next().unwrap_or_default();
         let name = decoded(name);
-        if let Some(parameter) = names.iter().find(|known| known.eq_ignore_ascii_case(&name)) {
+        if let Some(parameter) = names.iter().find(|known| is_spelled(&name, known)) {
             return Err(Refusal::TokenInQuery { parameter });
         }
     }
     Ok(())
+}
+
+/// Whether a name is this one, whatever its case and whatever joins its words: `apiKey`, `api-key`, `X-API-Key`.
+fn is_spelled(name: &str, known: &str) -> bool {
+    letters(name).eq(letters(known))
+}
+
+fn letters(text: &str) -> impl Iterator<Item = u8> {
+    let bytes = text
+        .bytes()
+        .filter(|byte| !matches!(byte, b'-' | b'_' | b'.'));
+    bytes.map(|byte| byte.to_ascii_lowercase())
 }
 
 /// Percent-decoded; what is no escape stays as it is.
@@ -135,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_24_credentials_in_the_query_are_seen_in_every_spelling() {
+    fn s3_24_x26_credentials_in_the_query_are_seen_in_every_spelling() {
         check("access_token=x", true, true);
         check("a=1&access_token", true, true);
         check("access%5Ftoken=x", true, true);
@@ -144,7 +156,12 @@ mod tests {
         check("a=1;token=x", true, false);
         check("apiKey=x", true, false);
         check("api_key=x", true, false);
+        check("api-key=x", true, false);
+        check("X-API-Key=x", true, false);
+        check("a=1&x%2Dapi_key=x", true, false);
+        check("access-token=x", true, true);
         check("jwt=x", true, false);
+        check("keyapi=x&x-api=1&tokens=2", false, false);
         check("token_hint=1", false, false);
         check("q=access_token", false, false);
         check("%=1&%zz=2&%6", false, false);
