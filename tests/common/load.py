@@ -18,6 +18,8 @@ wrk.method = "POST"
 wrk.body = [[{body}]]
 wrk.headers = {{ {headers}, ["Authorization"] = "Bearer {token}" }}
 """
+# The same with any header.
+WITH = SAME.replace('["Authorization"] = "Bearer {token}"', '["{name}"] = "{value}"')
 # The next token for every request. After the last one it begins again, or stops rather than ask for one twice.
 NEXT = """\
 wrk.method = "POST"

@@ -31,6 +31,7 @@ mod deny;
 mod deploy;
 mod environment;
 mod explain;
+mod explain_own;
 mod forwarded;
 mod forwarding;
 mod frames;

@@ -192,7 +192,11 @@ async fn the_benchmark_measures_good_configurations() {
     let idp = testbed::Idp::start().await;
     std::fs::write(folder.path("jwks.json"), idp.jwks().to_string()).unwrap();
     let here = folder.path("");
-    for name in ["portcullis.yaml", "portcullis-tls.yaml"] {
+    for name in [
+        "portcullis.yaml",
+        "portcullis-tls.yaml",
+        "portcullis-credentials.yaml",
+    ] {
         let name = format!("tests/bench/peers/{name}");
         let mut yaml = read(&name);
         for (place, value) in [
@@ -203,6 +207,15 @@ async fn the_benchmark_measures_good_configurations() {
             ("@AUDIENCE@", "https://mcp.example.com/mcp"),
             ("@KEYS@", here.to_str().unwrap()),
             ("@TLS@", here.to_str().unwrap()),
+            ("@ENDPOINT@", "3001"),
+            (
+                "@SECRET@",
+                "7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069",
+            ),
+            (
+                "@HASH@",
+                "bd693b67061d9d9bcf6eaf652e4b202fd6abd9fd717bf6a9b4b93f1646ff8756",
+            ),
         ] {
             yaml = yaml.replace(place, value);
         }

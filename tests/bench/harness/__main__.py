@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
 
+import credentials
 import peers
 import tls
 from bench import Bench
@@ -18,7 +19,7 @@ from footprint import judge_binary
 from machine import describe
 from verdicts import Verdicts
 
-REQUESTS, TLS, FOOTPRINT = "requests", "tls", "footprint"
+REQUESTS, CREDENTIALS, TLS, FOOTPRINT = "requests", "credentials", "tls", "footprint"
 
 
 def arguments() -> argparse.Namespace:
@@ -26,13 +27,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--gateway", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--envoy", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=(REQUESTS, TLS, FOOTPRINT), help="this part alone")
+    parser.add_argument("--only", choices=(REQUESTS, CREDENTIALS, TLS, FOOTPRINT), help="this part alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--many", type=int, default=20_000, help="tokens asked in turn")
     parser.add_argument("--fresh", type=int, default=100_000, help="tokens to be used once")
     parser.add_argument("--fresh-seconds", type=int, default=3, help="of load with tokens used once")
+    parser.add_argument("--credential-rounds", type=int, default=5, help="more, since a tenth is judged")
     parser.add_argument("--tls-rounds", type=int, default=5, help="more, since a difference of differences is judged")
     parser.add_argument("--tls-seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--starts", type=int, default=5, help="how often the time to be ready is taken")
@@ -70,6 +72,8 @@ def main() -> int:
             results |= bench.results()
             if gateway:
                 verdicts.ratios({key: bench.median(key, "cpu_us") for key in bench.measured})
+        if wanted(CREDENTIALS) and gateway:
+            results |= credentials.compare(bench, gateway, verdicts)
         if wanted(TLS) and gateway:
             results |= tls.compare(bench, gateway, verdicts)
         if wanted(FOOTPRINT) and gateway:

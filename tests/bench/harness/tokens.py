@@ -14,10 +14,9 @@ LIFETIME, KEPT = 48 * 3600, 24 * 3600
 PER_TASK = 1_000
 
 
-def sign(key: rsa.RSAPrivateKey, now: int, number: int, **claims: object) -> str:
-    """The token of the user with this number; `claims` replace its own."""
-    head = encode_json({"alg": "RS256", "kid": "bench", "typ": "at+jwt"})
-    payload = {
+def claims(now: int, number: int) -> dict[str, object]:
+    """What is said of the user with this number."""
+    return {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": f"user-{number}",
@@ -28,7 +27,12 @@ def sign(key: rsa.RSAPrivateKey, now: int, number: int, **claims: object) -> str
         "exp": now + LIFETIME,
         "jti": f"{number:032x}",
     }
-    text = f"{head}.{encode_json(payload | claims)}"
+
+
+def sign(key: rsa.RSAPrivateKey, now: int, number: int, **further: object) -> str:
+    """The token of the user with this number; `further` claims replace its own."""
+    head = encode_json({"alg": "RS256", "kid": "bench", "typ": "at+jwt"})
+    text = f"{head}.{encode_json(claims(now, number) | further)}"
     return f"{text}.{encode(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 

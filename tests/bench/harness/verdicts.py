@@ -11,6 +11,8 @@ RATIOS = [
     (FRESH, "haproxy, RS256", FRESH, 1.05),
 ]
 IDLE_MIB, STREAMS_MIB, READY_MS, BINARY_MB = 15, 40, 200, 15
+# What a known introspected token, API key or token with a shared secret costs, beside a known JWT
+KNOWN_CREDENTIAL = 1.10
 # TLS, beside nginx: what it adds to a request at most; full handshakes per second on CPU at least
 TLS_ADDS, HANDSHAKES = 1.15, 0.90
 

@@ -1,4 +1,4 @@
-"""Who is refused, and in what words: one request each, told apart by what credential it carries."""
+"""Who is let in and who is refused, and in what words: one request each, told apart by what credential it carries."""
 
 import base64
 import http.client
@@ -103,6 +103,12 @@ def run(world: World, report: Report) -> None:
     for name in ("ps256", "es256", "eddsa"):
         resource = f"{world.gateway}/{name}"
         cases[name.upper()] = (send(resource, **bearer(token(world, resource))), 200, [], [])
+
+    opaque = f"{world.gateway}/opaque"
+    asked = token(world, opaque)
+    for case in ("opaque, asked about", "opaque, remembered"):
+        cases[case] = (send(opaque, **bearer(asked)), 200, [], [])
+    cases["opaque, unknown"] = (send(opaque, **bearer(asked[:-8] + "AAAAAAAA")), 401, ['error="invalid_token"'], [])
 
     rows: list[list[object]] = [["credential", "status", "challenge", ""]]
     for case, (answer, status, words, absent) in cases.items():

@@ -65,9 +65,11 @@ class World:
 
     def config(self) -> str:
         """The last path segment of a route picks the algorithm the provider signs with (servers/idp.mjs)."""
-        protected = {name: name for name in self.upstreams} | {alg: "python" for alg in ("ps256", "es256", "eddsa")}
+        protected = {name: name for name in self.upstreams}
+        protected |= {path: "python" for path in ("ps256", "es256", "eddsa", "opaque")}
+        further = {"opaque": "accept: [asked]"}
         routes = "\n".join(
-            f'  - {{ path: /{path}, upstream: "{self.upstreams[upstream]}", auth: {{ required_scopes: ["mcp:tools"] }} }}'
+            f'  - {{ path: /{path}, upstream: "{self.upstreams[upstream]}", auth: {{ {further.get(path, "accept: [idp]")}, required_scopes: ["mcp:tools"] }} }}'
             for path, upstream in protected.items()
         )
         return f"""\
@@ -75,6 +77,8 @@ server: {{ listen: 127.0.0.1:{self.gateway_port}, public_url: "{self.gateway}" }
 admin: {{ listen: 127.0.0.1:{self.admin_port} }}
 authenticators:
   idp: {{ oidc: {{ issuer: "{self.idp}", algorithms: [RS256, PS256, ES256, EdDSA] }} }}
+  asked:
+    introspection: {{ endpoint: "{self.idp}/token/introspection", client_id: svc, client_secret: svc-secret, issuer: "{self.idp}" }}
 routes:
 {routes}
   - path: /anonymous

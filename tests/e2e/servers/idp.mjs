@@ -2,7 +2,8 @@
 // (discovery, dynamic registration, PKCE, resource indicators) and no page between the browser and its answer.
 //
 // Env: PORT. Access tokens are JWTs whose `aud` is the resource that was asked for. They are signed with RS256 unless the
-// path of the resource names another algorithm: /ps256, /es256, /eddsa.
+// path of the resource names another algorithm: /ps256, /es256, /eddsa. Tokens for /opaque are opaque, and the provider answers
+// questions about them (RFC 7662). Whoever asks for a token with a DPoP proof gets one that is bound to its key (RFC 9449).
 // The client svc/svc-secret gets tokens by client_credentials; every person who logs in is alice.
 import { Provider } from 'oidc-provider';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
@@ -38,6 +39,7 @@ const provider = new Provider(issuer, {
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    introspection: { enabled: true },
     registration: { enabled: true },
     resourceIndicators: {
       enabled: true,
@@ -47,7 +49,7 @@ const provider = new Provider(issuer, {
       getResourceServerInfo: (_ctx, resource) => ({
         scope: resourceScopes.join(' '),
         audience: resource,
-        accessTokenFormat: 'jwt',
+        accessTokenFormat: resource.endsWith('/opaque') ? 'opaque' : 'jwt',
         jwt: { sign: { alg: algorithmOf(resource) } },
       }),
     },
