@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::setting::{assert_challenged, program, refused};
 
-const PATH: &str = "/introspect";
+pub(crate) const PATH: &str = "/introspect";
 
 /// One route that asks about tokens, and one that reads them; `{keys}` stands for further keys of the provider that is asked.
 const BOTH: &str = r#"
@@ -27,11 +27,11 @@ routes:
   - { path: /signed, upstream: "{upstream}/mcp", auth: { accept: [corp] } }
 "#;
 
-async fn world(keys: &str) -> World {
+pub(crate) async fn world(keys: &str) -> World {
     World::start(program(), &BOTH.replace("{keys}", keys)).await
 }
 
-fn call(world: &World, token: &str) -> Request {
+pub(crate) fn call(world: &World, token: &str) -> Request {
     let call = world.client().post("/mcp").call("echo", &Value::Null);
     call.bearer(token)
 }

@@ -44,6 +44,7 @@ mod http2_floods;
 mod https;
 mod identity_headers;
 mod introspection;
+mod introspection_streams;
 mod keys;
 mod ledger;
 mod limits;

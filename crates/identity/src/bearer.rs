@@ -3,8 +3,8 @@
 //! Absent is the only form that counts as "no credential": whatever else is there and is not exactly one bearer token is refused
 //! (SEC-2), because a header that is skipped here might be believed by something behind us.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use crate::failure::Failure;
 
@@ -23,6 +23,11 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         ));
     }
     read(line.as_bytes()).map(Some)
+}
+
+/// The token of a line that was read before.
+pub(crate) fn value(line: &HeaderValue) -> Option<&str> {
+    line.to_str().ok()?.split_once(' ').map(|(_, token)| token)
 }
 
 fn read(line: &[u8]) -> Result<&str, Failure> {
@@ -67,8 +72,6 @@ fn is_legal(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[track_caller]

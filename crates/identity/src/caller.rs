@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use oauth::Scopes;
 
 use crate::credential::Credential;
@@ -56,9 +57,22 @@ pub struct Caller {
     pub(crate) extras: Option<Arc<[Option<usize>]>>,
     /// What is left of the credential where an API key came with it.
     pub(crate) pair: Option<Arc<Pair>>,
+    /// The header that held the token, where its provider has to be asked again while an event stream lasts.
+    pub(crate) token: Option<HeaderValue>,
 }
 
 impl Caller {
+    /// Keeps the header with the token, where that is needed later on.
+    pub(crate) fn with_token(mut self, headers: &HeaderMap) -> Self {
+        if self.credential.life.is_renewed() {
+            self.token = headers.get(AUTHORIZATION).cloned();
+            if let Some(token) = &mut self.token {
+                token.set_sensitive(true);
+            }
+        }
+        self
+    }
+
     /// The issuer, byte for byte as in the token.
     pub fn issuer(&self) -> &str {
         &self.credential.issuer

@@ -12,6 +12,7 @@ mod flights;
 mod form;
 mod memory;
 mod places;
+mod vigil;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +32,7 @@ use flights::{Flight, Flights, Joined, Key};
 pub(crate) use form::Form;
 use memory::Memory;
 use places::{Place, Places, Turn};
+pub use vigil::{Renewed, Vigil};
 
 /// When to ask again what a provider could not say: when the breaker lets the next one try.
 pub(crate) const RETRY_AFTER: Duration = PAUSE;

@@ -51,7 +51,7 @@ pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use deny::{DenyList, Look};
 pub use evidence::Evidence;
 pub use failure::{Failure, Stage};
-pub use introspection::Observer;
+pub use introspection::{Observer, Renewed, Vigil};
 pub use mint::{MintError, Order, mint};
 pub use route::{Presented, RouteAuthenticator, Unverified};
 pub use steps::{Mark, Notes, Step, observe};

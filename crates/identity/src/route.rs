@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use serde_json::Value;
 
 use crate::api_keys::{self, KeyRing};
@@ -53,6 +54,7 @@ pub struct Unverified<'r> {
     peer: (IpAddr, bool),
     client: IpAddr,
     known: bool,
+    headers: &'r HeaderMap,
 }
 
 impl Unverified<'_> {
@@ -91,10 +93,12 @@ impl RouteAuthenticator {
                 peer: (evidence.peer, evidence.certificate.is_some()),
                 client: evidence.client,
                 known: matches!(found, Found::Over),
+                headers: evidence.headers,
             }));
         };
         self.judge(&credential, now)?;
-        Ok(Presented::Known(self.admit(credential, key)?))
+        let caller = self.admit(credential, key)?;
+        Ok(Presented::Known(caller.with_token(evidence.headers)))
     }
 
     /// Who is calling, by a credential that has to be verified. It may take as long as it takes to fetch keys.
@@ -110,6 +114,7 @@ impl RouteAuthenticator {
             peer,
             client,
             known: _,
+            headers,
         } = unverified;
         let (credential, vouched) = match self.asked(token)? {
             Some(provider) => {
@@ -143,7 +148,8 @@ impl RouteAuthenticator {
         if !vouched {
             self.cache.keep(digest, &credential);
         }
-        self.admit(credential, key)
+        let caller = self.admit(credential, key)?;
+        Ok(caller.with_token(headers))
     }
 
     /// The authorization servers to name to clients, each once, in its document's own spelling once that is known (S3-27). None where
@@ -200,6 +206,7 @@ impl RouteAuthenticator {
             credential,
             extras: self.extras.clone(),
             pair,
+            token: None,
         })
     }
 

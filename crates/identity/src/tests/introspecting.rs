@@ -4,6 +4,7 @@ mod answers;
 mod failing;
 mod remembering;
 mod selecting;
+mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

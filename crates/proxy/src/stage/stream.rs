@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::Frame;
-use identity::Caller;
+use identity::{Caller, Renewed, Vigil};
 use mcp::sse::{Boundary, KEEPALIVE};
 use tokio::time::{Instant, Sleep};
 
@@ -67,6 +67,9 @@ pub(crate) fn tend(
         last: now,
         opened: now,
         caller: asked.caller.cloned(),
+        vigil: asked
+            .caller
+            .and_then(|caller| caller.vigil(asked.client, &plan.shared.clock)),
         authority: asked.authority.cloned(),
         path: asked.path.into(),
         site: Arc::clone(site),
@@ -89,6 +92,8 @@ pub(crate) struct Tended {
     last: Instant,
     opened: Instant,
     caller: Option<Caller>,
+    /// Where a provider has to say again and again that the caller's token is good.
+    vigil: Option<Vigil>,
     authority: Option<Arc<str>>,
     path: Box<str>,
     /// As of the plan by which the stream was judged last: it does not hold the whole plan of its request.
@@ -111,7 +116,7 @@ impl Tended {
         }
         let now = Instant::now();
         // Looked at before the data: a stream that is never silent has to end too.
-        if now >= self.ends() || !self.may_listen(now) {
+        if now >= self.ends() || !self.may_listen(now) || self.is_over(cx) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = poll_data(&mut self.incoming, cx) {
@@ -126,7 +131,7 @@ impl Tended {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= self.ends() || !self.may_listen(now) {
+            if now >= self.ends() || !self.may_listen(now) || self.is_over(cx) {
                 return Poll::Ready(None);
             }
             let silent = self.keepalive.is_some_and(|every| now >= self.last + every);
@@ -138,6 +143,21 @@ impl Tended {
             if silent && self.boundary.is_between_events() {
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(KEEPALIVE)))));
             }
+        }
+    }
+
+    /// Whether the provider of the caller's token says no, or nothing for too long.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(vigil) = &mut self.vigil else {
+            return false;
+        };
+        match vigil.poll(cx) {
+            Poll::Pending => false,
+            Poll::Ready(Renewed::Caller(caller)) => {
+                self.caller = Some(caller); // its scopes may be others: judged with everything else
+                false
+            }
+            Poll::Ready(Renewed::Over) => true,
         }
     }
 
@@ -159,6 +179,9 @@ impl Tended {
             return false;
         };
         self.site = site;
+        if let Some(vigil) = &mut self.vigil {
+            vigil.judge(plan.now());
+        }
         authorize::still(&self.site, self.caller.as_ref(), plan.now())
     }
 
