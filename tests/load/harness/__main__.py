@@ -10,13 +10,14 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
 
+import introspection
 import labels
 import load
 import reload
 import stop
 from machine import describe
 
-PARTS = {"reload": reload.run, "labels": labels.run, "stop": stop.run}
+PARTS = {"reload": reload.run, "labels": labels.run, "stop": stop.run, "introspection": introspection.run}
 
 
 def arguments() -> argparse.Namespace:
@@ -28,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reloads", type=int, default=50, help="new configurations (reload)")
     parser.add_argument("--certificates", type=int, default=20, help="new certificates (reload)")
     parser.add_argument("--broken", type=int, default=20, help="broken files (reload)")
-    parser.add_argument("--calibrate", type=int, default=5, help="seconds to find out how much is possible (reload)")
+    parser.add_argument("--calibrate", type=int, default=5, help="seconds to find out how much is possible (reload, introspection)")
     parser.add_argument("--streams", type=int, default=500, help="open event streams (reload, stop)")
     parser.add_argument("--names", type=int, default=100_000, help="of each kind (labels)")
     parser.add_argument("--drain", type=int, default=5, help="seconds that the end may take (stop)")
