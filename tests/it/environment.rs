@@ -29,6 +29,7 @@ const LOG_LEVEL: &[Change] = &[("LOG_LEVEL", "debug", "level: debug\n")];
 const NODE_ENV: &[Change] = &[("NODE_ENV", "production", "profile: production\n")];
 
 /// For each preset what it has of the above, and what is its own.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn changes(name: &str) -> Vec<Change> {
     let (shared, own): (&[&[Change]], &[Change]) = match name {
         "oauth" => (

@@ -37,7 +37,11 @@ impl WrittenKind {
                     checked_by,
                     ..
                 } = &mut **raw;
-                Some(Fields::of(audiences, expiry_grace, checked_by))
+                Some(Fields {
+                    audiences,
+                    expiry_grace: expiry_grace.as_ref(),
+                    checked_by: checked_by.as_ref(),
+                })
             }
             Self::SharedSecret(Block::Fields(raw)) => {
                 let raw::SharedSecret {
@@ -46,7 +50,11 @@ impl WrittenKind {
                     checked_by,
                     ..
                 } = &mut **raw;
-                Some(Fields::of(audiences, expiry_grace, checked_by))
+                Some(Fields {
+                    audiences,
+                    expiry_grace: expiry_grace.as_ref(),
+                    checked_by: checked_by.as_ref(),
+                })
             }
             Self::PublicKey(Block::Fields(raw)) => {
                 let raw::PublicKey {
@@ -55,7 +63,11 @@ impl WrittenKind {
                     checked_by,
                     ..
                 } = &mut **raw;
-                Some(Fields::of(audiences, expiry_grace, checked_by))
+                Some(Fields {
+                    audiences,
+                    expiry_grace: expiry_grace.as_ref(),
+                    checked_by: checked_by.as_ref(),
+                })
             }
             // what is no block is told elsewhere
             Self::ApiKeys(_)
@@ -64,20 +76,6 @@ impl WrittenKind {
             | Self::Jwks(Block::Other(_))
             | Self::SharedSecret(Block::Other(_))
             | Self::PublicKey(Block::Other(_)) => None,
-        }
-    }
-}
-
-impl<'r> Fields<'r> {
-    fn of(
-        audiences: &'r mut Option<List<Text<Audience>>>,
-        expiry_grace: &'r Option<Text<Duration>>,
-        checked_by: &'r Option<List<Text<IpNet>>>,
-    ) -> Self {
-        Self {
-            audiences,
-            expiry_grace: expiry_grace.as_ref(),
-            checked_by: checked_by.as_ref(),
         }
     }
 }
