@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::presets::{PRESETS, check, preset};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use testbed::Idp;
+
+use crate::presets::{PRESETS, SECRET, Stage, check, of_service, preset};
 
 /// Variable, another value for it, and what the complete configuration says then.
 type Change = (&'static str, &'static str, &'static str);
@@ -159,6 +163,36 @@ fn changes(name: &str) -> Vec<Change> {
                 ("MCP_LOG_DIRECTORY", "..", "file: ../audit.jsonl\n"),
             ],
         ),
+        "mcp-framework-introspection" => (
+            &[PUBLIC, TRUST_PROXY],
+            &[
+                (
+                    "OAUTH_AUTHORIZATION_SERVER",
+                    "https://as.example.org",
+                    "issuer: https://as.example.org\n",
+                ),
+                (
+                    "OAUTH_ISSUER",
+                    "https://id.example.org",
+                    "issuer: https://id.example.org\n",
+                ),
+                (
+                    "OAUTH_INTROSPECTION_ENDPOINT",
+                    "https://as.example.org/ask",
+                    "endpoint: https://as.example.org/ask\n",
+                ),
+                ("OAUTH_CLIENT_ID", "other", "client_id: other\n"),
+                ("OAUTH_AUDIENCE", "api://x", "- api://x\n"),
+                (
+                    "OAUTH_RESOURCE",
+                    "https://mcp.example.org/mcp",
+                    "resource: https://mcp.example.org/mcp\n",
+                ),
+                ("MCP_DEBUG_CONSOLE", "true", "level: debug\n"),
+                ("MCP_ENABLE_FILE_LOGGING", "true", "file: ./audit.jsonl\n"),
+                ("MCP_LOG_DIRECTORY", "..", "file: ../audit.jsonl\n"),
+            ],
+        ),
         "sidecar" => (
             &[PUBLIC, LOG_LEVEL],
             &[
@@ -217,7 +251,9 @@ async fn s0_66_s3_12_s3_49_s4_2_x14_every_variable_of_a_preset_changes_what_it_m
         let mut tried: BTreeSet<&str> = changes.iter().map(|(variable, ..)| *variable).collect();
         tried.extend((*name == "none").then_some("NODE_ENV"));
         // what it does is seen elsewhere: a secret is not shown
-        tried.extend(yaml.contains("${JWT_SECRET}").then_some("JWT_SECRET"));
+        for secret in ["JWT_SECRET", "OAUTH_CLIENT_SECRET"] {
+            tried.extend(yaml.contains(&format!("${{{secret}}}")).then_some(secret));
+        }
         assert_eq!(named(&yaml), tried, "{name}: all of them are tried");
     }
 }
@@ -238,4 +274,64 @@ async fn x1_s0_4_node_env_production_refuses_a_route_that_asks_nobody() {
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
     // a word that nobody knows is no permission either
     assert_eq!(check(&yaml, &[("NODE_ENV", "staging")]).await.code, Some(2));
+}
+
+/// As JWT_SECRET is seen by the tokens that count, this one is seen by what the provider is told.
+#[tokio::test]
+async fn s3_16_x14_oauth_client_id_and_secret_are_those_of_the_gateway_that_asks() {
+    let idp = Idp::start().await;
+    idp.add_client("gateway", SECRET);
+    let (issuer, endpoint) = (idp.issuer().to_owned(), idp.url("/introspect"));
+    let variables = [
+        ("OAUTH_ISSUER", &*issuer),
+        ("OAUTH_INTROSPECTION_ENDPOINT", &*endpoint),
+        ("OAUTH_CLIENT_ID", "gateway"),
+        ("OAUTH_CLIENT_SECRET", SECRET),
+        ("OAUTH_AUDIENCE", "api://mcp-server"),
+        ("OAUTH_RESOURCE", "http://127.0.0.1:1/mcp"),
+    ];
+    let name = "mcp-framework-introspection";
+    let stage = Stage::start(name, idp, ("", ""), &variables).await;
+    let opaque = stage.idp.token().audience("api://mcp-server").opaque();
+    stage.accepts(opaque).await;
+    let asked = stage.idp.introspected();
+    let basic = STANDARD.encode(format!("gateway:{SECRET}"));
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        asked[0].header("authorization"),
+        Some(&*format!("Basic {basic}"))
+    );
+    let foreign = stage.idp.token().audience("api://other").opaque();
+    stage.refuses(foreign, 401, "audience_mismatch").await;
+    stage.refuses("unknown", 401, "inactive").await;
+}
+
+/// `check --resolved` shows no secret, so that another one is seen by what it does.
+#[tokio::test]
+async fn s0_66_x14_jwt_secret_is_the_secret() {
+    let other = SECRET.replace('f', "1");
+    for secret in [SECRET, &other] {
+        let idp = Idp::start().await;
+        let stage = Stage::start("jwt", idp, ("", ""), &[("JWT_SECRET", secret)]).await;
+        for tried in [SECRET, &other] {
+            let token = of_service(&stage, tried);
+            if tried == secret {
+                stage.accepts(token).await;
+            } else {
+                stage.refuses(token, 401, "invalid_signature").await;
+            }
+        }
+    }
+    let yaml = preset("jwt").await;
+    let shown = check(&yaml, &[("JWT_SECRET", SECRET)]).await;
+    assert!(
+        !shown.stdout.contains(SECRET) && shown.stdout.contains("secret: '***'"),
+        "{}",
+        shown.stdout
+    );
+    for weak in ["too short", "your-secret-key", &"ab".repeat(20)] {
+        let refused = check(&yaml, &[("JWT_SECRET", weak)]).await;
+        assert_eq!(refused.code, Some(2), "{weak}");
+        assert!(!refused.stderr.contains(weak), "{}", refused.stderr);
+    }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Preset {
     Keycloak,
     /// The variables of mcp-framework's OAuth page, with keys by URL
     McpFramework,
+    /// The same for opaque tokens, of which the authorization server is asked
+    McpFrameworkIntrospection,
     /// What `run --upstream` does, as a file
     Sidecar,
 }
@@ -58,6 +60,9 @@ impl Preset {
             Self::Github => include_str!("../presets/github.yaml"),
             Self::Keycloak => include_str!("../presets/keycloak.yaml"),
             Self::McpFramework => include_str!("../presets/mcp-framework.yaml"),
+            Self::McpFrameworkIntrospection => {
+                include_str!("../presets/mcp-framework-introspection.yaml")
+            }
             Self::Sidecar => include_str!("../presets/sidecar.yaml"),
         }
     }
