@@ -109,6 +109,10 @@ impl Credentials {
         }
     }
 
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.cache.invalidate(digest);
+    }
+
     pub(crate) fn keep(&self, digest: Digest, credential: &Arc<Credential>) {
         self.cache.insert(digest, Arc::clone(credential));
     }

@@ -107,6 +107,22 @@ impl RouteAuthenticator {
         unverified: Unverified<'_>,
         now: Timestamp,
     ) -> Result<Caller, Failure> {
+        let (digest, known) = (unverified.digest, unverified.known);
+        let caller = self.verified(unverified, now).await;
+        if let Err(failure) = &caller
+            && known
+            && failure.retry_after().is_none()
+        {
+            self.cache.forget(&digest); // it was good, and is no more: from here on it pays before anybody is asked about it (SEC-70)
+        }
+        caller
+    }
+
+    async fn verified(
+        &self,
+        unverified: Unverified<'_>,
+        now: Timestamp,
+    ) -> Result<Caller, Failure> {
         let Unverified {
             token,
             digest,
@@ -284,8 +300,8 @@ impl RouteAuthenticator {
     /// Who is asked about this token; `None` where it is read here. That a token did not pass here is never a reason to ask (SEC-17).
     fn asked(&self, token: &str) -> Result<Option<&Arc<Provider>>, Failure> {
         let mut asked = self.asking().peekable();
-        if asked.peek().is_none() {
-            return Ok(None);
+        if asked.peek().is_none() || api_keys::looks_like_one(token) {
+            return Ok(None); // a key is nobody else's business
         }
         let begins = |asked: &(&Arc<Provider>, &Introspection)| token.starts_with(asked.1.prefix());
         match Form::of(token) {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
 use serde_json::json;
 
 use super::{Asked, PATH};
-use crate::testing::{NOW, RESOURCE, ask, config};
+use crate::Presented;
+use crate::testing::{NOW, RESOURCE, ask, config, evidence};
 
 #[tokio::test]
 async fn t_i11_t_i12_s3_23_an_answer_counts_for_its_time_and_then_is_asked_for_again() {
@@ -46,6 +48,31 @@ async fn s3_18_x18_with_a_cache_of_0_the_next_request_knows() {
     assert_eq!(world.reason(&token).await, "inactive");
     assert_eq!(world.reason(&token).await, "inactive");
     assert_eq!(world.calls(), 4, "a no is asked for again too");
+}
+
+#[tokio::test]
+async fn sec_70_a_token_that_was_good_and_is_revoked_pays_like_any_other() {
+    let world = Asked::with(|settings| settings.cache = Duration::ZERO).await;
+    let token = world.token().opaque();
+    let is_free = || {
+        let headers = [(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())];
+        let headers = headers.into_iter().collect();
+        match world.route.look(&evidence(&headers), NOW) {
+            Ok(Presented::Unknown(unverified)) => unverified.was_good(),
+            Ok(Presented::Nothing | Presented::Known(_)) | Err(_) => panic!("nothing to ask"),
+        }
+    };
+    assert!(!is_free(), "nobody has asked yet");
+    assert_eq!(world.reason(&token).await, "ok");
+    assert!(is_free());
+    world.idp.answer(PATH, 500, &[], "");
+    assert_eq!(world.reason(&token).await, "introspection_failed");
+    assert!(is_free(), "the provider's failure is not the token's");
+    world
+        .idp
+        .answer(PATH, 200, &[], r#"{"active":false}"#.to_owned());
+    assert_eq!(world.reason(&token).await, "inactive");
+    assert!(!is_free());
 }
 
 #[tokio::test]

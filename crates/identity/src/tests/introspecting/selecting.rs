@@ -71,6 +71,14 @@ async fn s3_15_name_and_secret_may_have_any_characters_and_go_into_the_form_if_t
 }
 
 #[tokio::test]
+async fn x26_an_api_key_of_ours_in_the_wrong_header_is_shown_to_no_provider() {
+    let world = Asked::new().await;
+    let key = crate::ApiKey::generate().unwrap();
+    assert_eq!(world.reason(key.expose()).await, "not_a_jwt");
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
 async fn sec_17_a_jwt_goes_to_the_provider_only_if_it_names_it() {
     let world = Asked::new().await;
     assert_eq!(world.reason(&world.token().sign()).await, "ok");
