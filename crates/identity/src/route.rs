@@ -132,27 +132,24 @@ impl RouteAuthenticator {
             known: _,
             headers,
         } = unverified;
-        let (credential, vouched) = match self.asked(token)? {
-            Some(provider) => {
-                steps::passed(Stage::Form, || {
-                    format!("not read here: {} is asked about it", provider.name)
-                });
-                let question = Question {
-                    token,
-                    key: digest.sha256(),
-                    client,
-                    now,
-                };
-                let credential = provider.ask(question, &self.clock).await?;
-                steps::passed(Stage::Introspection, || {
-                    format!("{} says that it is active", provider.name)
-                });
-                (credential, false)
-            }
-            None => {
-                let (credential, vouched) = self.verify(token, peer).await?;
-                (Arc::new(credential), vouched)
-            }
+        let (credential, vouched) = if let Some(provider) = self.asked(token)? {
+            steps::passed(Stage::Form, || {
+                format!("not read here: {} is asked about it", provider.name)
+            });
+            let question = Question {
+                token,
+                key: digest.sha256(),
+                client,
+                now,
+            };
+            let credential = provider.ask(question, &self.clock).await?;
+            steps::passed(Stage::Introspection, || {
+                format!("{} says that it is active", provider.name)
+            });
+            (credential, false)
+        } else {
+            let (credential, vouched) = self.verify(token, peer).await?;
+            (Arc::new(credential), vouched)
         };
         // a verification that waited for keys may end later than it began
         let now = now.max((self.clock)());
