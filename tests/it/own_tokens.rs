@@ -65,7 +65,7 @@ pub(crate) fn hs256(claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn s0_32_t_jw1_t_jw4_a_token_of_ones_own_is_taken_and_nothing_else() {
+async fn s0_32_t_jw1_t_jw3_t_jw4_a_token_of_ones_own_is_taken_and_nothing_else() {
     let world = World::start(program(), JWT_ONLY).await;
     let good = hs256(&claims(json!({})));
     call(&world).bearer(&good).send().await.is(200);
@@ -89,7 +89,7 @@ async fn s0_32_t_jw1_t_jw4_a_token_of_ones_own_is_taken_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn s0_33_without_an_authorization_server_clients_are_told_that_there_is_none() {
+async fn s0_33_t_jw2_without_an_authorization_server_clients_are_told_that_there_is_none() {
     let world = World::start(program(), JWT_ONLY).await;
     let list = || world.client().post("/mcp").rpc(1, "tools/list", &json!({}));
     let refused = refused(&world, list(), 401, "missing_credentials").await;

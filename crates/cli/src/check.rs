@@ -13,6 +13,13 @@ pub(crate) fn check(option: Option<PathBuf>, env_file: Option<&Path>, resolved: 
             Err(error) => Err(run::refuse(&error.into())),
         }
     });
+    let loaded = loaded.and_then(|config| match identity::try_keys(&config) {
+        Ok(()) => Ok(config),
+        Err(error) => {
+            run::refuse(&error.into());
+            Err(End::Misconfigured)
+        }
+    });
     match loaded {
         Ok(config) if resolved => report::output(&config::resolved(&config)),
         Ok(config) => report::output(&format!(

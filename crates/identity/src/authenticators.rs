@@ -129,6 +129,14 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Whether every public key in the configuration is one: what `check` can know without asking anybody.
+pub fn try_keys(config: &Config) -> Result<(), StartError> {
+    for settings in &config.authenticators {
+        Provider::new(settings, Arc::default())?;
+    }
+    Ok(())
+}
+
 impl Authenticators {
     /// Fetches what every authenticator needs, all at the same time, and goes on keeping it fresh.
     ///

@@ -46,7 +46,7 @@ mod testing;
 mod tests;
 
 pub use api_keys::{ApiKey, KeyError, encryption_key};
-pub use authenticators::{Authenticators, Fetching, StartError};
+pub use authenticators::{Authenticators, Fetching, StartError, try_keys};
 pub use caller::{Caller, Clock, Kind, Timestamp};
 pub use deny::{DenyList, Look};
 pub use evidence::Evidence;

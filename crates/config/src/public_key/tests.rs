@@ -1,5 +1,7 @@
 //! PEM texts as `openssl` writes them, made for this page.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const RSA_2048: &str = "\
@@ -196,5 +198,26 @@ fn s0_32_a_public_key_is_known_in_any_form() {
         "",
     ] {
         assert!(!looks_like_one(text), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn s0_32_any_bytes_are_read_as_a_key_without_panic(
+        start in 0..80_usize, bytes in proptest::collection::vec(any::<u8>(), 0..80),
+    ) {
+        // a good beginning, so that the reader gets somewhere
+        let text = P256.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+        let mut der = STANDARD.decode(text).unwrap();
+        der.truncate(start);
+        der.extend(bytes);
+        let _ = PublicKey::parse(&written("PUBLIC KEY", &der));
+        let _ = PublicKey::parse(&written("RSA PUBLIC KEY", &der));
+    }
+
+    #[test]
+    fn s0_32_any_text_is_read_as_a_key_without_panic(text in "(?s)(-----BEGIN [A-Z ]{0,20}-----)?.{0,200}") {
+        let _ = PublicKey::parse(&text);
+        let _ = looks_like_one(&text);
     }
 }

@@ -92,4 +92,16 @@ fn sec_81_secrets_are_not_printed() {
         "{printed}"
     );
     assert!(!format!("{config:?}").contains(token));
+    let secret = token;
+    let kind = format!("shared_secret: {{ secret: {secret}, issuer: a, audiences: [b] }}");
+    let config = good(&format!(
+        "authenticators: {{ a: {{ {kind} }} }}\nroutes: [ {{ path: /mcp, upstream: 'http://127.0.0.1:3000', auth: {{ type: jwt }} }} ]"
+    ));
+    let printed = resolved(&config);
+    assert!(
+        !printed.contains(secret) && printed.contains("secret: '***'"),
+        "{printed}"
+    );
+    assert!(printed.contains("type: jwt"), "{printed}");
+    assert!(!format!("{config:?}").contains(secret));
 }

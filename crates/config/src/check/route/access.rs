@@ -65,6 +65,9 @@ pub(super) fn check(
     if audiences.items.is_empty() && audiences.whole {
         client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);
     }
+    if !audiences.items.is_empty() {
+        audiences_count(&place.key("audiences"), &accept, authenticators, notes);
+    }
     Some(Auth::Required(Requirement {
         families,
         accept,
@@ -282,6 +285,29 @@ fn client_ids_are_named(
         if unnamed {
             notes.missing(place, format!("{} takes client ids as audiences (audience_claim), so name the client ids that may call here", entry.name));
         }
+    }
+}
+
+/// An authenticator's own audiences stand in for the route's. Where all have some, nobody compares what is written here.
+fn audiences_count(
+    place: &Place,
+    accept: &[usize],
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) {
+    let accepted = || accept.iter().filter_map(|index| authenticators.get(*index));
+    let unclear = accepted().any(|entry| entry.checked.is_none());
+    let used = accepted()
+        .filter_map(AuthenticatorEntry::rules)
+        .any(|rules| rules.audiences.is_empty());
+    if !unclear && !used {
+        notes.wrong(
+            place,
+            Flaw::new(
+                "has no effect: what is accepted here has audiences of its own, or none at all",
+            )
+            .hint("a shared_secret or public_key needs its own audiences; say them there alone"),
+        );
     }
 }
 

@@ -288,3 +288,13 @@ fn s0_6_s0_12_s1_5_nothing_can_be_switched_off_by_a_word() {
     }
     wrong("oauth: { enabled: false }", &["oauth: is not a known key"]);
 }
+
+#[test]
+fn sec_10_audiences_that_nobody_compares_are_refused() {
+    let text = |auth: &str| format!("{FAMILIES}{}", route(&format!("auth: {auth}")));
+    let told = "routes[0].auth.audiences: has no effect: what is accepted here has audiences of its own, or none at all";
+    wrong(&text("{ type: jwt, audiences: [x] }"), &[told]);
+    // somebody's tokens are compared with them
+    let both = requirement(&text("{ type: both, audiences: [x] }"));
+    assert_eq!(both.audiences, [Box::from("x")]);
+}
