@@ -12,7 +12,7 @@ use crate::setting::{bad_token, call, program};
 
 async fn token(file: &Path, words: &[&str]) -> Finished {
     let launch = Gateway::launch(program()).arg("token").arg("-c").arg(file);
-    let launch = words.iter().fold(launch, |launch, word| launch.arg(word));
+    let launch = words.iter().fold(launch, testbed::gateway::Launch::arg);
     launch.finish().await
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Own {
 
 /// What their signatures are checked with.
 enum Signer {
-    Shared(Shared),
+    Shared(Box<Shared>),
     Pair {
         key: Key,
         /// All of them fit the key.
@@ -41,7 +41,7 @@ impl Own {
     pub(crate) fn shared_secret(settings: &SharedSecret) -> Self {
         Self {
             jwt: settings.jwt.clone(),
-            signer: Signer::Shared(Shared::new(settings)),
+            signer: Signer::Shared(Box::new(Shared::new(settings))),
         }
     }
 

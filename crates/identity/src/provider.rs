@@ -47,7 +47,7 @@ pub(crate) enum Verifier {
     /// By the signatures of keys that the provider publishes.
     Signed(Box<Signed>),
     /// By what the configuration holds.
-    Own(Own),
+    Own(Box<Own>),
     /// By asking the provider.
     Introspection(Introspection),
     /// By a table that requests are compared with before anything else: there is nothing to verify.
@@ -122,7 +122,7 @@ impl Provider {
                 "shared_secret",
                 &settings.jwt.rules,
                 &*settings.jwt.issuers,
-                Verifier::Own(Own::shared_secret(settings)),
+                Verifier::Own(Box::new(Own::shared_secret(settings))),
             ),
             AuthenticatorKind::PublicKey(settings) => {
                 let own = Own::public_key(settings).map_err(|why| StartError {
@@ -136,7 +136,7 @@ impl Provider {
                     "public_key",
                     &settings.jwt.rules,
                     &*settings.jwt.issuers,
-                    Verifier::Own(own),
+                    Verifier::Own(Box::new(own)),
                 )
             }
         };

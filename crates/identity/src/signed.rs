@@ -61,11 +61,8 @@ impl Signed {
             other @ (Alg::Pair(_) | Alg::Shared(_)) => return Err(self.not_allowed(other)),
         };
         steps::passed(Stage::Algorithm, || {
-            let taken = self.taken().join(", ");
-            format!(
-                "{}; the authenticator takes {taken}",
-                header.algorithm.name()
-            )
+            let all = self.taken().join(", ");
+            format!("{}; the authenticator takes {all}", header.algorithm.name())
         });
         let token_type = claims::typ(header.typ.as_deref(), &self.jwt.token_types)?;
         let life = if vouched {

@@ -55,7 +55,7 @@ pub(crate) struct PublicKey {
     /// One public key in PEM: RSA of 2048 bits and more, P-256, P-384 or Ed25519. A file is put in by `${file:/keys/jwt.pem}`.
     #[schemars(required)]
     pub(crate) pem: Option<Text<Pem>>,
-    /// Signature algorithms taken, of those the key is for. Default: the usual one of its kind (RS256, ES256, ES384, EdDSA).
+    /// Signature algorithms taken, of those the key is for. Default: the usual one of its kind (RS256, ES256, ES384, `EdDSA`).
     pub(crate) algorithms: Option<List<Text<Algorithm>>>,
     /// Compared with `iss` byte for byte; any name will do.
     #[schemars(required)]
@@ -69,7 +69,7 @@ pub(crate) struct PublicKey {
     pub(crate) leeway: Option<Text<Duration>>,
     /// Values of the `typ` header taken. Default at+jwt, JWT and absent, the last two only with the marks of an access token.
     pub(crate) token_types: Option<List<Text<TokenType>>>,
-    /// Further claims whose presence marks a token as an access token, beside scope, scopes, scp, client_id and cid.
+    /// Further claims whose presence marks a token as an access token, beside scope, scopes, scp, `client_id` and cid.
     pub(crate) access_token_marks: Option<List<Text<ClaimPath>>>,
     /// Where in a token the parts of an identity stand; dots reach into nested claims.
     pub(crate) claims: Option<Block<Claims>>,

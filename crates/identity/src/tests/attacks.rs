@@ -18,10 +18,12 @@ use serde_json::Value;
 
 use crate::RouteAuthenticator;
 use crate::testing::{NOW, ask};
-use forge::{Forger, Secrets};
-pub(super) use forge::{der, pem};
+use forge::Forger;
+use secrets::Secrets;
+pub(super) use secrets::{der, pem};
 
 mod forge;
+mod secrets;
 mod targets;
 
 use targets::Target;

@@ -167,7 +167,7 @@ fn algorithms(
     };
     for (place, algorithm) in listed.placed(place) {
         if !key.algorithms().contains(algorithm) {
-            let possible: Vec<_> = key.algorithms().iter().map(|one| one.word()).collect();
+            let possible: Vec<_> = key.algorithms().iter().map(Algorithm::word).collect();
             notes.wrong(
                 &place,
                 Flaw::new(format!("is nothing that {} can check", key.kind()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use config::{Algorithm, AuthenticatorKind, KeySource};
 
-use super::forge::{der, pem};
+use super::secrets::{der, pem};
 use crate::testing::{ISSUER, RESOURCE, TestKey, clock, config, publish, settings};
 use crate::tests::own::written;
 use crate::{Authenticators, RouteAuthenticator};
