@@ -7,7 +7,7 @@ use testbed::client::{Answer, Request};
 use testbed::{Idp, World};
 
 use crate::own_tokens::{SECRET, claims, now, signed};
-use crate::setting::program;
+use crate::setting::{program, refused};
 
 const TABLE: &str = include_str!("credential_states.md");
 
@@ -281,4 +281,23 @@ async fn x7_sec_2_s0_38_every_state_of_a_credential_becomes_what_the_table_says(
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn x26_a_key_as_a_bearer_token_is_asked_of_no_provider() {
+    let providers = Providers::start().await;
+    let world = &providers.world;
+    let call = || world.client().post("/protected").call("echo", &Value::Null);
+    let key = "portcullis_00000000000000000000000000000000000000000002ObRJM";
+    for key in [key, "portcullis_x"] {
+        let refused = refused(world, call().bearer(key), 401, "not_a_jwt").await;
+        assert!(
+            refused.cause().contains("an API key"),
+            "{}",
+            refused.cause()
+        );
+    }
+    assert_eq!(providers.central.introspected().len(), 0);
+    call().bearer("some-other-token").send().await.is(401);
+    assert_eq!(providers.central.introspected().len(), 1);
 }
