@@ -140,7 +140,7 @@ async fn s3_43_t_ak_t_ha_without_a_key_or_with_a_wrong_one_the_header_is_named()
     for line in world.gateway.log() {
         assert!(!line.contains(wrong) && !line.contains(KEY), "{line}");
     }
-    let warned = "warning: authenticators.machines.api_keys.keys[1].expires is over: the keys of old are refused";
+    let warned = "warning: authenticators.machines.api_keys.keys[1].expires is over: the keys of this id are refused";
     assert!(world.gateway.log().iter().any(|line| line == warned));
 }
 

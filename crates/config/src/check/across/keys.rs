@@ -112,7 +112,7 @@ fn one_caller_each(
     for (index, (entry, keys)) in accepted.iter().enumerate() {
         for (other, others) in accepted.iter().take(index) {
             let hashes = || others.keys.iter().flat_map(|holder| &holder.hashes);
-            let shared = keys.keys.iter().find(|holder| {
+            let shared = keys.keys.iter().position(|holder| {
                 holder
                     .hashes
                     .iter()
@@ -122,8 +122,8 @@ fn one_caller_each(
                 notes.wrong(
                     &route.place.key("auth").key("accept"),
                     Flaw::new(format!(
-                        "has the same key twice: {} of {} is one of {} too",
-                        shared.id, entry.name, other.name
+                        "has the same key twice: keys[{shared}] of {} is one of {} too",
+                        entry.name, other.name
                     ))
                     .hint("one key is one caller; make another one with `portcullis key new`"),
                 );

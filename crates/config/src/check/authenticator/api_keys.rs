@@ -51,6 +51,7 @@ fn keys(place: &Place, raw: Option<List<Block<raw::ApiKey>>>, notes: &mut Notes)
         );
     }
     let mut holders: Vec<KeyHolder> = Vec::with_capacity(items.len());
+    let mut places = Vec::with_capacity(items.len());
     for (index, raw) in items.into_iter().enumerate() {
         let place = place.index(index);
         let Some(raw) = notes.fields(&place, raw) else {
@@ -66,13 +67,14 @@ fn keys(place: &Place, raw: Option<List<Block<raw::ApiKey>>>, notes: &mut Notes)
                 flaw.hint("to change a key, list both hashes under one id"),
             );
         }
-        let same =
-            |other: &&KeyHolder| other.hashes.iter().any(|hash| holder.hashes.contains(hash));
-        if let Some(other) = holders.iter().find(same) {
-            let flaw = Flaw::new(format!("is a hash of {} too", other.id));
+        let same = |other: &KeyHolder| other.hashes.iter().any(|hash| holder.hashes.contains(hash));
+        if let Some(other) = holders.iter().position(same).and_then(|at| places.get(at)) {
+            // by its place: an id may have been put in, and then it is not shown
+            let flaw = Flaw::new(format!("is a hash of {other} too"));
             notes.wrong(&place.key("hash"), flaw.hint("one key is one caller"));
         }
         holders.push(holder);
+        places.push(place);
     }
     holders
 }
@@ -141,7 +143,7 @@ pub fn expired_keys(config: &Config, now: u64) -> Vec<Problem> {
             if holder.expires.is_some_and(|expires| expires <= now) {
                 let place = Place::root().key("authenticators").key(&authenticator.name);
                 let place = place.key("api_keys").key("keys").index(index);
-                let flaw = Flaw::new(format!("is over: the keys of {} are refused", holder.id));
+                let flaw = Flaw::new("is over: the keys of this id are refused");
                 let flaw = flaw.hint("take the entry out, or give it a later date");
                 warnings.push(flaw.at(&place.key("expires")));
             }

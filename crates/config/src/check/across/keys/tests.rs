@@ -18,7 +18,7 @@ const TWO: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff
 fn t_ak_one_key_is_one_caller_on_a_route() {
     wrong(
         &config("", ONE, ""),
-        &["routes[0].auth.accept: has the same key twice: two of b is one of a too"],
+        &["routes[0].auth.accept: has the same key twice: keys[0] of b is one of a too"],
     );
     wrong(&config("", TWO, ""), &[]);
     let apart = config("", ONE, "").replace("[a, b, corp]", "[b, corp]");

@@ -1,5 +1,6 @@
 use crate::checked::{ActsFor, AuthenticatorKind, KeyHolder};
-use crate::testing::{good, wrong};
+use crate::load;
+use crate::testing::{Fixed, good, with, wrong};
 
 const ONE: &str = "sha256:bd693b67061d9d9bcf6eaf652e4b202fd6abd9fd717bf6a9b4b93f1646ff8756";
 const TWO: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -91,12 +92,21 @@ fn sec_81_a_key_in_clear_where_its_hash_belongs_is_told_and_not_shown() {
 }
 
 #[test]
+fn sec_81_an_id_that_was_put_in_is_shown_in_no_problem() {
+    let text = keys("keys: [{ id: '${SECRET}', hash: 'ONE' }, { id: b, hash: 'ONE' }]");
+    let sources = Fixed::default().var("SECRET", "hunter2");
+    let problems = load(&with(&text), &sources).unwrap_err().to_string();
+    assert!(problems.contains("keys[1].hash"), "{problems}");
+    assert!(!problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
 fn t_ak_an_id_and_a_key_stand_once() {
     refused(
         "keys: [{ id: a, hash: 'ONE' }, { id: a, hash: 'TWO' }, { id: b, hash: ['TWO'] }, { id: c, hash: ['sha256:0000000000000000000000000000000000000000000000000000000000000000', 'sha256:0000000000000000000000000000000000000000000000000000000000000000'] }]",
         &[
             "keys[1].id: is the id of another key",
-            "keys[2].hash: is a hash of a too",
+            "keys[2].hash: is a hash of authenticators.ci.api_keys.keys[1] too",
             "keys[3].hash[1]: is in the list already",
         ],
     );
@@ -153,6 +163,6 @@ fn t_ak_an_expired_key_is_warned_of() {
     assert_eq!(at(86_399), [""; 0]);
     assert_eq!(
         at(86_400),
-        ["authenticators.ci.api_keys.keys[1].expires: is over: the keys of b are refused"]
+        ["authenticators.ci.api_keys.keys[1].expires: is over: the keys of this id are refused"]
     );
 }

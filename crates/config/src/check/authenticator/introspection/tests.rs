@@ -110,7 +110,7 @@ fn sec_17_two_on_one_route_are_told_apart_by_how_their_tokens_begin() {
             format!("{accept}: has more than one authenticator of kind introspection: a and b");
         wrong(&two(one, other), &[&told]);
     }
-    let told = format!("{accept}: has two authenticators with the token_prefix `a_`: a and b");
+    let told = format!("{accept}: has two authenticators with one token_prefix: a and b");
     wrong(&two(", token_prefix: a_", ", token_prefix: a_"), &[&told]);
     assert!(warnings(&two(", token_prefix: a_", ", token_prefix: a_b")).is_empty());
 }

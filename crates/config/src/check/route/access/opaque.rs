@@ -37,7 +37,7 @@ pub(super) fn told_apart(place: &Place, accept: &[usize], entries: &[Entry], not
             notes.wrong(
                 place,
                 Flaw::new(format!(
-                    "has two authenticators with the token_prefix `{prefix}`: {first} and {second}"
+                    "has two authenticators with one token_prefix: {first} and {second}"
                 ))
                 .hint("a token must say who is asked about it"),
             );
