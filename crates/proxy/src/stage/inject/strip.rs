@@ -56,6 +56,11 @@ const PREFIXES: &[&str] = &[
     "client-cert",
     "x-ssl-client-",
     "x-client-cert",
+    // ingress-nginx, AWS, Azure, and others that end TLS
+    "ssl-client-",
+    "x-tls-client-",
+    "x-amzn-mtls-",
+    "x-arr-clientcert",
 ];
 impl Stripping {
     /// The union over all presets, all routes and all API keys: a header one route believes may not be sent to another by a caller.
