@@ -29,6 +29,7 @@ mod deadlines;
 mod demo;
 mod deny;
 mod deploy;
+mod dpop;
 mod environment;
 mod explain;
 mod explain_own;

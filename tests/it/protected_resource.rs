@@ -40,6 +40,8 @@ async fn s3_6_s3_21_s4_21_prm_1_prm_2_prm_10_t_h9_t_p1_t_p6_t_p8_t_p10_t_p12_the
             "resource": world.gateway.url("/mcp"),
             "authorization_servers": [world.idp.issuer()],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519", "ES384", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"],
+            "dpop_bound_access_tokens_required": false,
         });
         assert_eq!(answer.json(), expected, "{path}");
     }
@@ -296,7 +298,7 @@ async fn t_p9_t_p11_the_document_is_the_same_every_time() {
     let again = world.client().get(DOCUMENT).send().await.is(200).text();
     assert_eq!(first, again);
     let expected = format!(
-        r#"{{"resource":"{}","authorization_servers":["{}"],"bearer_methods_supported":["header"]}}"#,
+        r#"{{"resource":"{}","authorization_servers":["{}"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","EdDSA","Ed25519","ES384","PS256","PS384","PS512","RS256","RS384","RS512"],"dpop_bound_access_tokens_required":false}}"#,
         world.gateway.url("/mcp"),
         world.idp.issuer()
     );

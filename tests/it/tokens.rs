@@ -170,7 +170,7 @@ async fn sec_13_sec_15_trap_4_tokens_that_are_no_bearer_access_tokens_are_refuse
     bad_token(&world, unmarked, "token_type_not_allowed").await;
     let logout = world.token().header("typ", "logout+jwt");
     bad_token(&world, logout, "token_type_not_allowed").await;
-    let bound = world.token().claim("cnf", json!({"jkt": "x"}));
+    let bound = world.token().claim("cnf", json!({"jkt": "A".repeat(43)}));
     bad_token(&world, bound, "proof_required").await;
     let critical = world.token().header("crit", json!(["b64"]));
     bad_token(&world, critical, "critical_header").await;
@@ -207,7 +207,7 @@ async fn t_o3_t_o18_t_o19_sec_2_a_credential_in_another_form_is_not_taken_for_no
         "Bearer",
         "Bearer ",
         "Basic YTpi",
-        &format!("DPoP {token}"),
+        &format!("DPoP{token}"),
         &format!("Bearer {token} {token}"),
         &format!("{good}, {good}"),
         &token,

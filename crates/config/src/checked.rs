@@ -11,6 +11,7 @@ mod dangers;
 mod deny;
 mod introspection;
 mod own;
+mod proof;
 mod server;
 mod upstream;
 
@@ -31,6 +32,7 @@ pub use dangers::Dangers;
 pub use deny::{Denied, Deny, DenyEntry};
 pub use introspection::{Introspection, IntrospectionAuth};
 pub use own::{Hmac, SharedSecret, SignedByOne};
+pub use proof::{CertificateFormat, ClientCertificate, Dpop, SenderConstrained};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
@@ -142,6 +144,8 @@ pub struct Requirement {
     pub audiences: Vec<Box<str>>,
     /// All of them are needed.
     pub required_scopes: Vec<Box<str>>,
+    pub sender_constrained: SenderConstrained,
+    pub dpop: Dpop,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@ mod api_keys;
 mod deny;
 mod introspection;
 mod own;
+mod proof;
 mod server;
 mod upstream;
 
@@ -18,7 +19,7 @@ use serde::Deserialize;
 
 use crate::checked::{
     AdminListen, Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, OnFull, Profile,
-    Start as StartWord, TokenType, Transport,
+    SenderConstrained, Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -36,6 +37,7 @@ pub(crate) use api_keys::{ActsFor, ApiKey, ApiKeys};
 pub(crate) use deny::{Deny, DenyEntry};
 pub(crate) use introspection::Introspection;
 pub(crate) use own::{PublicKey, SharedSecret};
+pub(crate) use proof::{ClientCertificate, Dpop};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 pub(crate) use upstream::Upstream;
 
@@ -233,6 +235,10 @@ pub(crate) struct Auth {
     pub(crate) audiences: Option<List<Text<Audience>>>,
     /// All of these are needed; without them the answer is 403.
     pub(crate) required_scopes: Option<List<Text<Scope>>>,
+    /// required: only tokens that are bound to a key (DPoP) or to a client certificate. optional (default): these need their proof, others need none.
+    pub(crate) sender_constrained: Option<Text<SenderConstrained>>,
+    /// What is asked of DPoP proofs.
+    pub(crate) dpop: Option<Block<Dpop>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod authenticator;
+mod proof;
 mod server;
 
 use std::path::PathBuf;
@@ -162,6 +163,8 @@ fn auth(auth: &Auth, authenticators: &[Authenticator]) -> Value {
                 ("accept", list(accepted.map(|one| text(&one.name)))),
                 ("audiences", texts(&requirement.audiences)),
                 ("required_scopes", texts(&requirement.required_scopes)),
+                ("sender_constrained", word(&requirement.sender_constrained)),
+                ("dpop", proof::dpop(&requirement.dpop)),
             ])
         }
     }

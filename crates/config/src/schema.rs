@@ -217,7 +217,14 @@ mod tests {
         let place = Place::root().key("routes").index(3).key("auth");
         assert_eq!(
             keys_at(&place),
-            ["accept", "audiences", "required_scopes", "type"]
+            [
+                "accept",
+                "audiences",
+                "dpop",
+                "required_scopes",
+                "sender_constrained",
+                "type"
+            ]
         );
         let place = Place::root().key("routes").index(0).key("upstream");
         assert!(keys_at(&place).contains(&"server_name".to_owned()));

@@ -215,6 +215,7 @@ fn credential(provider: &Arc<Provider>, holder: &KeyHolder) -> Credential {
         subject: holder.id.clone(),
         client_id: None,
         id: None,
+        confirmation: None,
         scopes,
         expires: holder.expires.map_or(Timestamp::NEVER, Timestamp),
         not_before: None,

@@ -18,6 +18,7 @@ use crate::credential::Expected;
 use crate::deny::DenyList;
 use crate::fetching;
 use crate::introspection::Observer;
+use crate::proof::{Demand, Proofs};
 use crate::provider::Provider;
 use crate::route::RouteAuthenticator;
 
@@ -29,6 +30,7 @@ pub struct Authenticators {
     pub(crate) cache: Arc<Credentials>,
     clock: Clock,
     deny: Arc<DenyList>,
+    proofs: Arc<Proofs>,
     /// Every claim beyond the usual that some route asks for; credentials keep their values in this order.
     extras: Arc<[ClaimPath]>,
     observer: Arc<OnceLock<Observer>>,
@@ -48,6 +50,7 @@ struct Kept {
 struct Common {
     clock: Clock,
     cache: Arc<Credentials>,
+    proofs: Arc<Proofs>,
     extras: Arc<[ClaimPath]>,
     observer: Arc<OnceLock<Observer>>,
 }
@@ -146,6 +149,7 @@ impl Authenticators {
         let common = Common {
             clock,
             cache,
+            proofs: Arc::new(Proofs::new()),
             extras: further_claims(config),
             observer: Arc::default(),
         };
@@ -173,6 +177,7 @@ impl Authenticators {
         let common = Common {
             clock: Arc::clone(&self.clock),
             cache,
+            proofs: Arc::clone(&self.proofs),
             extras,
             observer: Arc::clone(&self.observer),
         };
@@ -187,6 +192,7 @@ impl Authenticators {
         let Common {
             clock,
             cache,
+            proofs,
             extras,
             observer,
         } = common;
@@ -207,11 +213,13 @@ impl Authenticators {
             begun.push((Arc::clone(&one.provider), first));
             kept.push(Arc::new(one));
         }
+        proofs.keep(config, clock());
         let this = Self {
             kept,
             cache,
             clock,
             deny: Arc::new(DenyList::new(&config.deny)),
+            proofs,
             extras,
             observer,
         };
@@ -312,6 +320,7 @@ impl Authenticators {
             cache: Arc::clone(&self.cache),
             clock: Arc::clone(&self.clock),
             deny: Arc::clone(&self.deny),
+            demand: Demand::of(&self.proofs),
             accepted,
             keys: KeyRing::new(tables),
             realm: self.cache.realm(&realm),

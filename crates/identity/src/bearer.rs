@@ -1,18 +1,19 @@
 //! Reads the `Authorization` header.
 //!
-//! Absent is the only form that counts as "no credential": whatever else is there and is not exactly one bearer token is refused
+//! Absent is the only form that counts as "no credential": whatever else is there and is not exactly one token is refused
 //! (SEC-2), because a header that is skipped here might be believed by something behind us.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use crate::failure::Failure;
+use crate::proof::Scheme;
 
 /// Longest token that is looked at (SEC-17).
 const MAX_TOKEN: usize = 16 * 1024;
 
-/// The presented bearer token, if any.
-pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+/// The presented token and its scheme, if any.
+pub(crate) fn token(headers: &HeaderMap) -> Result<Option<(Scheme, &str)>, Failure> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else {
         return Ok(None);
@@ -30,7 +31,7 @@ pub(crate) fn value(line: &HeaderValue) -> Option<&str> {
     line.to_str().ok()?.split_once(' ').map(|(_, token)| token)
 }
 
-fn read(line: &[u8]) -> Result<&str, Failure> {
+fn read(line: &[u8]) -> Result<(Scheme, &str), Failure> {
     let Ok(line) = std::str::from_utf8(line) else {
         return Err(Failure::MalformedCredentials("not ASCII"));
     };
@@ -38,10 +39,13 @@ fn read(line: &[u8]) -> Result<&str, Failure> {
         return Err(Failure::MalformedCredentials("empty"));
     }
     let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        // DPoP too: without a check of its proof the token would be an ordinary bearer token (SEC-15)
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Dpop
+    } else {
         return Err(Failure::MalformedCredentials("unknown scheme"));
-    }
+    };
     if token.is_empty() {
         return Err(Failure::MalformedCredentials("no token"));
     }
@@ -53,7 +57,7 @@ fn read(line: &[u8]) -> Result<&str, Failure> {
             "not one token of legal characters",
         ));
     }
-    Ok(token)
+    Ok((scheme, token))
 }
 
 /// RFC 9110 section 11.2.
@@ -78,8 +82,9 @@ mod tests {
     fn check(line: &[u8], expected: Result<&str, &'static str>) {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
-        let expected = expected.map(Some).map_err(Failure::MalformedCredentials);
-        assert_eq!(token(&headers), expected, "{line:?}");
+        let expected = expected.map_err(Failure::MalformedCredentials);
+        let found = token(&headers).map(|found| found.map_or("", |(_, token)| token));
+        assert_eq!(found, expected, "{line:?}");
     }
 
     #[test]
@@ -92,7 +97,7 @@ mod tests {
         for name in ["Authorization", "authorization", "AUTHORIZATION"] {
             let name: http::HeaderName = name.parse().unwrap();
             let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("Bearer abc"))]);
-            assert_eq!(token(&headers), Ok(Some("abc")));
+            assert_eq!(token(&headers), Ok(Some((Scheme::Bearer, "abc"))));
         }
     }
 
@@ -101,6 +106,15 @@ mod tests {
         check(b"Bearer abc", Ok("abc"));
         check(b"bearer abc", Ok("abc"));
         check(b"BEARER a-._~+/b==", Ok("a-._~+/b=="));
+    }
+
+    #[test]
+    fn r9449_the_scheme_dpop_is_known() {
+        for line in ["DPoP abc", "dpop abc", "DPOP abc"] {
+            let line = line.parse().unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
+            assert_eq!(token(&headers), Ok(Some((Scheme::Dpop, "abc"))));
+        }
     }
 
     #[test]
@@ -120,7 +134,7 @@ mod tests {
     fn sec_2_t_o3_other_schemes_are_malformed_not_absent() {
         for line in [
             &b"Basic YTpi"[..],
-            b"DPoP abc",
+            b"DPoPabc",
             b"Negotiate abc",
             b"Bearerabc",
             b"Bearer\tabc",

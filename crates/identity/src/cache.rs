@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_mins(10);
 pub(crate) struct Digest {
     /// The set of authenticators that the route takes: the same token may mean something else to another authenticator.
     realm: u32,
-    sha256: [u8; 32],
+    pub(crate) sha256: [u8; 32],
 }
 
 impl Digest {

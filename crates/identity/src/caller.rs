@@ -59,6 +59,7 @@ pub struct Caller {
     pub(crate) pair: Option<Arc<Pair>>,
     /// The header that held the token, where its provider has to be asked again while an event stream lasts.
     pub(crate) token: Option<HeaderValue>,
+    pub(crate) nonce_due: bool,
 }
 
 impl Caller {
@@ -123,6 +124,11 @@ impl Caller {
     pub fn with_key(&self) -> Option<(&str, &str)> {
         let key = &self.pair.as_ref()?.key;
         Some((&key.provider.name, &key.subject))
+    }
+
+    /// Whether the answer should bring the next nonce: the one of this request's proof is about to end (RFC 9449 section 8.2).
+    pub fn nonce_due(&self) -> bool {
+        self.nonce_due
     }
 
     /// The identity as header values.

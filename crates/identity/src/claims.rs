@@ -14,6 +14,7 @@ use crate::caller::{Kind, Timestamp};
 use crate::credential::{Audience, Credential, Life};
 use crate::explain;
 use crate::failure::{Failure, Stage};
+use crate::proof::Confirmation;
 use crate::provider::{Issuer, Provider};
 use crate::steps;
 use crate::values::{self, IdentityValues};
@@ -45,12 +46,12 @@ pub(crate) fn credential(provider: &Arc<Provider>, said: Said<'_>) -> Result<Cre
         longest,
         claims,
     } = said;
-    if claims.contains_key("cnf") {
-        return Err(Failure::ProofRequired);
+    let confirmation = Confirmation::read(claims)?;
+    if confirmation.is_none() {
+        steps::passed(Stage::Proof, || {
+            "none is needed: the token is bound to no key".into()
+        });
     }
-    steps::passed(Stage::Proof, || {
-        "none is needed: the token is bound to no key".into()
-    });
     let times = time::read(claims, longest)?;
     let who = identity::who(&provider.rules.claims.subject, claims)?;
     steps::passed(Stage::Subject, || {
@@ -83,6 +84,7 @@ pub(crate) fn credential(provider: &Arc<Provider>, said: Said<'_>) -> Result<Cre
         subject: who.subject,
         client_id: who.client_id,
         id: id(claims),
+        confirmation,
         scopes,
         expires: times.expires,
         not_before: times.not_before,

@@ -9,6 +9,7 @@ use crate::api_keys::OfKey;
 use crate::caller::{Kind, Timestamp};
 use crate::failure::{Failure, excerpt};
 use crate::keys::Key;
+use crate::proof::Confirmation;
 use crate::provider::Provider;
 use crate::values::IdentityValues;
 
@@ -22,6 +23,8 @@ pub(crate) struct Credential {
     pub(crate) client_id: Option<Box<str>>,
     /// `jti`.
     pub(crate) id: Option<Box<str>>,
+    /// `cnf`: what has to be proven at each use. `None`: whoever has the token may use it.
+    pub(crate) confirmation: Option<Box<Confirmation>>,
     pub(crate) scopes: Scopes,
     pub(crate) expires: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
@@ -161,8 +164,15 @@ impl Credential {
         let extras = self.extras.iter().flatten().map(HeaderValue::len);
         let extras: usize = extras.map(|len| len + EACH).sum::<usize>()
             + self.extras.len() * size_of::<HeaderValue>();
-        let total =
-            CACHE + size_of::<Self>() + texts + SCOPES + self.values.bytes() + 5 * EACH + extras;
+        let bound = self.confirmation.as_ref().map_or(0, |cnf| cnf.weight());
+        let total = bound
+            + CACHE
+            + size_of::<Self>()
+            + texts
+            + SCOPES
+            + self.values.bytes()
+            + 5 * EACH
+            + extras;
         u32::try_from(total).unwrap_or(u32::MAX)
     }
 }

@@ -11,7 +11,7 @@ pub struct Evidence<'r> {
     pub headers: &'r HeaderMap,
     /// Its method.
     pub method: &'r Method,
-    /// Whether the caller came by https.
+    /// Whether the URL that the caller asked for begins with https.
     pub secure: bool,
     /// Host and port as the caller knows them.
     pub authority: &'r str,
@@ -23,4 +23,6 @@ pub struct Evidence<'r> {
     pub peer: IpAddr,
     /// Who calls, as far as trusted proxies say.
     pub client: IpAddr,
+    /// Whether they have shown a certificate of their own that was verified; `certificate` may be their client's.
+    pub peer_verified: bool,
 }

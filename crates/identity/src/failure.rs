@@ -111,9 +111,21 @@ pub enum Failure {
     /// Nobody is named: no subject, no client.
     #[error("token names neither a subject nor a client")]
     MissingSubject,
-    /// `cnf` binds the token to a key, and no proof of it is checked yet (SEC-15).
-    #[error("proof required: the token is bound to a key (cnf)")]
-    ProofRequired,
+    /// The token, or the route, asks for a proof of possession that was not given (SEC-15).
+    #[error("proof required: {0}")]
+    ProofRequired(&'static str),
+    /// The DPoP proof is not what RFC 9449 section 4.3 asks for, or was used before.
+    #[error("invalid DPoP proof: {0}")]
+    InvalidProof(Box<str>),
+    /// A proof was given, and the token is not bound to its key, or to this certificate.
+    #[error("invalid proof: {0}")]
+    OtherKey(&'static str),
+    /// The DPoP proof is good, and lacks a nonce that counts (RFC 9449 section 9).
+    #[error("the proof needs another nonce: {0}")]
+    NonceNeeded(&'static str),
+    /// The DPoP proof is good, and it cannot be remembered that it was used.
+    #[error("no room to remember more proofs of {0}")]
+    ProofsFull(&'static str),
     /// Good, and the operator's deny list names it all the same (SEC-80).
     #[error("denied: its {0} is on the deny list")]
     Denied(&'static str),
@@ -157,7 +169,10 @@ impl Failure {
             Self::IssuerMismatch { .. } => "issuer_mismatch",
             Self::AudienceMismatch { .. } => "audience_mismatch",
             Self::MissingSubject => "missing_subject",
-            Self::ProofRequired => "proof_required",
+            Self::ProofRequired(_) => "proof_required",
+            Self::InvalidProof(_) | Self::OtherKey(_) => "invalid_proof",
+            Self::NonceNeeded(_) => "nonce_required",
+            Self::ProofsFull(_) => "proofs_full",
             Self::Denied(_) => "denied",
             Self::Inactive => "inactive",
             Self::IntrospectionFailed { .. } => "introspection_failed",
@@ -168,7 +183,7 @@ impl Failure {
     /// When it is worth asking again: only for failures that are ours and not the caller's (503).
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::JwksUnreachable { .. } => Some(RETRY_AFTER),
+            Self::JwksUnreachable { .. } | Self::ProofsFull(_) => Some(RETRY_AFTER),
             Self::IntrospectionFailed { .. } => Some(introspection::RETRY_AFTER),
             Self::MalformedCredentials(_)
             | Self::MalformedApiKey(_)
@@ -189,7 +204,10 @@ impl Failure {
             | Self::IssuerMismatch { .. }
             | Self::AudienceMismatch { .. }
             | Self::MissingSubject
-            | Self::ProofRequired
+            | Self::ProofRequired(_)
+            | Self::InvalidProof(_)
+            | Self::OtherKey(_)
+            | Self::NonceNeeded(_)
             | Self::Inactive
             | Self::Denied(_) => None,
         }
@@ -215,6 +233,11 @@ impl Failure {
     /// What is malformed may be quoted in `what`, so it is cut.
     pub(crate) fn malformed(what: impl Into<String>) -> Self {
         Self::MalformedToken(cut(what.into(), 2 * EXCERPT_CHARS).into())
+    }
+
+    /// What is wrong with a proof; it may be quoted, so it is cut.
+    pub(crate) fn invalid_proof(what: impl Into<String>) -> Self {
+        Self::InvalidProof(cut(what.into(), 4 * EXCERPT_CHARS).into())
     }
 
     /// Expired at `now`, `leeway` after `exp` (RFC 7519 section 4.1.4: on or after that moment it must not be taken).

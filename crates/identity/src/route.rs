@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use config::Requirement;
+use http::HeaderValue;
 use serde_json::Value;
 
 use crate::api_keys::{self, KeyRing};
@@ -17,6 +18,7 @@ use crate::failure::{Failure, Stage, excerpt};
 use crate::introspection::{Form, Introspection, Question};
 use crate::jws::Jws;
 use crate::pair::Pair;
+use crate::proof::{Demand, Scheme};
 use crate::provider::{Issuer, Provider, Selected};
 use crate::steps;
 
@@ -25,6 +27,7 @@ pub struct RouteAuthenticator {
     pub(crate) cache: Arc<Credentials>,
     pub(crate) clock: Clock,
     pub(crate) deny: Arc<DenyList>,
+    pub(crate) demand: Demand,
     /// Those that the route accepts, and the audiences that count there for each.
     pub(crate) accepted: Box<[(Arc<Provider>, Expected)]>,
     /// The API keys that it accepts.
@@ -47,14 +50,12 @@ pub enum Presented<'r> {
 /// A credential of which nothing is known but its form. [`RouteAuthenticator::caller`] finds out.
 pub struct Unverified<'r> {
     token: &'r str,
+    scheme: Scheme,
     digest: Digest,
+    evidence: Evidence<'r>,
     /// The API key that came with it, which is good.
     key: Option<Arc<Credential>>,
-    /// Who brings it, and whether by a verified client certificate.
-    peer: (IpAddr, bool),
-    client: IpAddr,
     known: bool,
-    headers: &'r HeaderMap,
 }
 
 impl Unverified<'_> {
@@ -77,27 +78,29 @@ impl RouteAuthenticator {
         if let Some(key) = &key {
             self.judge(key, now)?;
         }
-        let Some(token) = bearer::token(evidence.headers)? else {
-            return Ok(match key {
-                Some(key) => Presented::Known(self.admit(key, None)?),
-                None => Presented::Nothing,
-            });
+        let Some((scheme, token)) = bearer::token(evidence.headers)? else {
+            let Some(key) = key else {
+                return Ok(Presented::Nothing);
+            };
+            self.demand.of_key()?;
+            return Ok(Presented::Known(self.admit(key, None, false)?));
         };
         let digest = Digest::of(self.realm, token);
         let found = self.cache.find(&digest, now);
+        let unverified = Unverified {
+            token,
+            scheme,
+            digest,
+            evidence: *evidence,
+            key,
+            known: matches!(found, Found::Over),
+        };
         let Found::Good(credential) = found else {
-            return Ok(Presented::Unknown(Unverified {
-                token,
-                digest,
-                key,
-                peer: (evidence.peer, evidence.certificate.is_some()),
-                client: evidence.client,
-                known: matches!(found, Found::Over),
-                headers: evidence.headers,
-            }));
+            return Ok(Presented::Unknown(unverified));
         };
         self.judge(&credential, now)?;
-        let caller = self.admit(credential, key)?;
+        let nonce_due = self.prove(&credential, &unverified, now)?;
+        let caller = self.admit(credential, unverified.key, nonce_due)?;
         Ok(Presented::Known(caller.with_token(evidence.headers)))
     }
 
@@ -112,6 +115,7 @@ impl RouteAuthenticator {
         if let Err(failure) = &caller
             && known
             && failure.retry_after().is_none()
+            && failure.stage() != Stage::Proof
         {
             self.cache.forget(&digest); // it was good, and is no more: from here on it pays before anybody is asked about it (SEC-70)
         }
@@ -123,23 +127,15 @@ impl RouteAuthenticator {
         unverified: Unverified<'_>,
         now: Timestamp,
     ) -> Result<Caller, Failure> {
-        let Unverified {
-            token,
-            digest,
-            key,
-            peer,
-            client,
-            known: _,
-            headers,
-        } = unverified;
+        let (token, evidence) = (unverified.token, &unverified.evidence);
         let (credential, vouched) = if let Some(provider) = self.asked(token)? {
             steps::passed(Stage::Form, || {
                 format!("not read here: {} is asked about it", provider.name)
             });
             let question = Question {
                 token,
-                key: digest.sha256(),
-                client,
+                key: unverified.digest.sha256(),
+                client: evidence.client,
                 now,
             };
             let credential = provider.ask(question, &self.clock).await?;
@@ -148,21 +144,36 @@ impl RouteAuthenticator {
             });
             (credential, false)
         } else {
+            let peer = (evidence.peer, evidence.peer_verified);
             let (credential, vouched) = self.verify(token, peer).await?;
             (Arc::new(credential), vouched)
         };
         // a verification that waited for keys may end later than it began
         let now = now.max((self.clock)());
         self.judge(&credential, now)?;
-        if let Some(key) = &key {
+        if let Some(key) = &unverified.key {
             self.judge(key, now)?;
         }
         // not before it is good here: tokens meant for others must not fill the memory; and a peer's word is good for this peer alone
         if !vouched {
-            self.cache.keep(digest, &credential);
+            self.cache.keep(unverified.digest, &credential);
         }
-        let caller = self.admit(credential, key)?;
+        let nonce_due = self.prove(&credential, &unverified, now)?;
+        let headers = unverified.evidence.headers;
+        let caller = self.admit(credential, unverified.key, nonce_due)?;
         Ok(caller.with_token(headers))
+    }
+
+    /// Asks of whoever presents a token what the configuration says; else a token that is bound needs its proof, and others need none.
+    #[must_use]
+    pub fn demanding(mut self, requirement: &Requirement) -> Self {
+        self.demand.set(requirement);
+        self
+    }
+
+    /// The nonce for the next DPoP proof; `None` where proofs need none (RFC 9449 section 9).
+    pub fn nonce(&self, now: Timestamp) -> Option<HeaderValue> {
+        self.demand.nonce(now)
     }
 
     /// The authorization servers to name to clients, each once, in its document's own spelling once that is known (S3-27). None where
@@ -194,7 +205,8 @@ impl RouteAuthenticator {
     pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
         let key = caller.pair.as_ref().map(|pair| &pair.key);
         let mut all = [Some(&caller.credential), key].into_iter().flatten();
-        all.all(|credential| self.is_still_good(credential, now))
+        let bound = caller.credential.confirmation.as_deref();
+        self.demand.takes(bound) && all.all(|credential| self.is_still_good(credential, now))
     }
 
     fn is_still_good(&self, credential: &Credential, now: Option<Timestamp>) -> bool {
@@ -206,10 +218,38 @@ impl RouteAuthenticator {
             })
     }
 
+    /// The last thing asked of a token that is good and counts here: whether it comes from whom it was issued to, at every use
+    /// (SEC-12, SEC-15).
+    fn prove(
+        &self,
+        credential: &Credential,
+        presented: &Unverified<'_>,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let Unverified {
+            scheme,
+            digest,
+            evidence,
+            ..
+        } = presented;
+        let cnf = credential.confirmation.as_deref();
+        let nonce_due = self
+            .demand
+            .judge(cnf, *scheme, &digest.sha256, evidence, now)
+            .inspect_err(|_| steps::known(|| self.known(credential, now)))?;
+        if cnf.is_some() {
+            steps::passed(Stage::Proof, || {
+                "it comes from whom it was issued to (cnf)".into()
+            });
+        }
+        Ok(nonce_due)
+    }
+
     fn admit(
         &self,
         credential: Arc<Credential>,
         key: Option<Arc<Credential>>,
+        nonce_due: bool,
     ) -> Result<Caller, Failure> {
         let pair = match key {
             Some(key) => Some(Arc::new(Pair::of(&credential, key)?)),
@@ -220,6 +260,7 @@ impl RouteAuthenticator {
             extras: self.extras.clone(),
             pair,
             token: None,
+            nonce_due,
         })
     }
 

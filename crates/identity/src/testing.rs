@@ -135,6 +135,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
             public_url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            client_certificate: None,
             proxy_protocol: Vec::new(),
             cors: Cors::Origins(Vec::new()),
             limits: Limits {
@@ -306,6 +307,7 @@ pub(crate) fn evidence(headers: &HeaderMap) -> Evidence<'_> {
         path: "/mcp",
         certificate: None,
         client: std::net::Ipv4Addr::new(192, 0, 2, 1).into(),
+        peer_verified: false,
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
     }
 }

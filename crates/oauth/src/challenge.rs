@@ -1,4 +1,4 @@
-//! The `WWW-Authenticate: Bearer` challenge (RFC 6750 section 3, RFC 9728 section 5.1).
+//! The `WWW-Authenticate` challenges `Bearer` (RFC 6750 section 3, RFC 9728 section 5.1) and `DPoP` (RFC 9449 section 7.1).
 
 use std::fmt;
 
@@ -11,6 +11,8 @@ use crate::scope::{self, Scopes};
 /// out, and each attribute at most once (ERR-7, S3-22). A request without credentials gets no `error` (ERR-3): leave it `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Challenge<'a> {
+    /// How the token should be, or was, presented.
+    pub scheme: Scheme<'a>,
     /// What went wrong, in the one word clients act on.
     pub error: Option<ErrorCode>,
     /// What went wrong, for a person.
@@ -21,10 +23,25 @@ pub struct Challenge<'a> {
     pub resource_metadata: Option<&'a str>,
 }
 
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Scheme<'a> {
+    #[default]
+    Bearer,
+    /// With a proof signed by one of these algorithms, separated by spaces.
+    Dpop { algorithms: &'a str },
+}
+
 impl fmt::Display for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer")?;
         let mut separator = " ";
+        match self.scheme {
+            Scheme::Bearer => f.write_str("Bearer")?,
+            Scheme::Dpop { algorithms } => {
+                write!(f, "DPoP algs=\"{}\"", Description(algorithms))?;
+                separator = ", ";
+            }
+        }
         if let Some(error) = self.error {
             write!(f, "{separator}error=\"{error}\"")?;
             separator = ", ";
@@ -132,6 +149,7 @@ mod tests {
     fn err_6_everything_at_once() {
         let scopes = Scopes::parse("mcp:read mcp:call").unwrap();
         let challenge = Challenge {
+            scheme: Scheme::Bearer,
             error: Some(ErrorCode::InsufficientScope),
             description: Some("this needs more"),
             scope: Some(&scopes),
@@ -154,6 +172,30 @@ mod tests {
             challenge.to_string(),
             "ApiKey realm=\"https://mcp.example.com/mcp\", header=\"X-API-Key\""
         );
+    }
+
+    #[test]
+    fn r9449_a_challenge_for_proofs_names_their_algorithms() {
+        let challenge = Challenge {
+            scheme: Scheme::Dpop {
+                algorithms: "ES256 EdDSA",
+            },
+            error: Some(ErrorCode::UseDpopNonce),
+            resource_metadata: Some(METADATA),
+            ..Challenge::default()
+        };
+        assert_eq!(
+            challenge.to_string(),
+            format!(
+                "DPoP algs=\"ES256 EdDSA\", error=\"use_dpop_nonce\", resource_metadata=\"{METADATA}\""
+            )
+        );
+        let plain = Challenge {
+            error: None,
+            resource_metadata: None,
+            ..challenge
+        };
+        assert_eq!(plain.to_string(), "DPoP algs=\"ES256 EdDSA\"");
     }
 
     #[test]
@@ -252,6 +294,7 @@ mod tests {
         ) {
             let scopes = Scopes::parse(&scope).unwrap();
             let challenge = Challenge {
+                scheme: Scheme::Bearer,
                 error: with_error.then_some(ErrorCode::InvalidToken),
                 description: description.as_deref(),
                 scope: Some(&scopes),

@@ -1,4 +1,4 @@
-//! The error codes a protected resource may use (RFC 6750 section 3.1).
+//! The error codes a protected resource may use (RFC 6750 section 3.1, RFC 9449 sections 7.1 and 9).
 
 use std::fmt;
 
@@ -11,6 +11,10 @@ pub enum ErrorCode {
     InvalidToken,
     /// The token is good and does not reach far enough (403).
     InsufficientScope,
+    /// The DPoP proof is none, or is not for this request (401).
+    InvalidDpopProof,
+    /// The DPoP proof needs the nonce that this answer brings (401).
+    UseDpopNonce,
 }
 
 impl ErrorCode {
@@ -20,6 +24,8 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }

@@ -20,6 +20,12 @@ pub struct ProtectedResource<'a> {
     pub scopes_supported: &'a Scopes,
     /// A name for people.
     pub resource_name: Option<&'a str>,
+    /// What DPoP proofs may be signed with (RFC 9449); none where tokens are not taken.
+    pub dpop_algorithms: &'a [&'a str],
+    /// Whether only tokens that are bound to a DPoP key count here.
+    pub dpop_required: bool,
+    /// Whether tokens that are bound to a client certificate can be taken (RFC 8705).
+    pub certificate_bound: bool,
 }
 
 impl ProtectedResource<'_> {
@@ -35,6 +41,13 @@ impl ProtectedResource<'_> {
             bearer_methods_supported: [&'static str; 1],
             #[serde(skip_serializing_if = "Option::is_none")]
             resource_name: Option<&'d str>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            tls_client_certificate_bound_access_tokens: bool,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            dpop_signing_alg_values_supported: &'d [&'d str],
+            // false too: absence says the same, but not to every client
+            #[serde(skip_serializing_if = "Option::is_none")]
+            dpop_bound_access_tokens_required: Option<bool>,
         }
         is_url("resource", self.resource)?;
         for issuer in &self.authorization_servers {
@@ -47,6 +60,10 @@ impl ProtectedResource<'_> {
             // a token in the query or in a form is refused, so nothing but the header is offered (AUD-6)
             bearer_methods_supported: ["header"],
             resource_name: self.resource_name,
+            tls_client_certificate_bound_access_tokens: self.certificate_bound,
+            dpop_signing_alg_values_supported: self.dpop_algorithms,
+            dpop_bound_access_tokens_required: (!self.dpop_algorithms.is_empty())
+                .then_some(self.dpop_required),
         })
         .map_err(MetadataError::json)
     }

@@ -237,6 +237,7 @@ async fn identified(
         authority,
         path: &site.path,
         certificate: None,
+        peer_verified: false,
         peer: std::net::Ipv4Addr::UNSPECIFIED.into(), // no peer of ours, whose word might count
         client: std::net::Ipv4Addr::LOCALHOST.into(),
     };

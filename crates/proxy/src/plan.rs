@@ -107,6 +107,11 @@ impl Plan {
             profile: config.profile,
             trust: trust::Rules {
                 proxies: config.server.trusted_proxies.clone(),
+                certificate: config
+                    .server
+                    .client_certificate
+                    .as_ref()
+                    .and_then(trust::Told::of),
                 names,
                 plain_http: config.server.plain_http,
             },

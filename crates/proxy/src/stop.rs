@@ -182,12 +182,15 @@ fn unproven(failure: &Failure) -> Public {
     let description = match failure {
         Failure::Expired { .. } => "Token expired",
         Failure::ApiKeyExpired { .. } => "API key expired",
+        Failure::InvalidProof(_) => "the DPoP proof was not accepted",
+        Failure::NonceNeeded(_) => "the DPoP proof needs this nonce",
         _ => "the credential was not accepted",
     };
-    let challenge = if failure.is_of_key() {
-        Challenge::Plain // no token is at fault
-    } else {
-        Challenge::Error(ErrorCode::InvalidToken)
+    let challenge = match failure {
+        key if key.is_of_key() => Challenge::Plain, // no token is at fault
+        Failure::InvalidProof(_) => Challenge::Error(ErrorCode::InvalidDpopProof),
+        Failure::NonceNeeded(_) => Challenge::Error(ErrorCode::UseDpopNonce),
+        _ => Challenge::Error(ErrorCode::InvalidToken),
     };
     public(401, reason, description, challenge)
 }

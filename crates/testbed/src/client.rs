@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 pub use self::answer::{Answer, Challenge};
 pub use self::raw::{Connection, Event, Stream, send_raw};
+use crate::proof::Proof;
 pub use crate::wire::Headers;
 
 /// How long anything may take before a test fails.
@@ -107,6 +108,12 @@ impl Request {
     pub fn bearer(self, token: impl Into<String>) -> Self {
         let token = token.into();
         self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// `Authorization: DPoP …` and the proof that belongs to it (RFC 9449).
+    pub fn dpop(self, token: &str, proof: &Proof<'_>) -> Self {
+        self.header("Authorization", &format!("DPoP {token}"))
+            .header("DPoP", &proof.sign())
     }
 
     /// One more header line.

@@ -2,6 +2,7 @@
 
 mod access;
 mod identity;
+mod proof;
 mod upstream;
 
 use std::time::Duration;

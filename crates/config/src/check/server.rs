@@ -1,5 +1,6 @@
 //! The public listener.
 
+mod client_certificate;
 mod https;
 mod tls;
 
@@ -99,6 +100,10 @@ pub(super) fn check(
         is_https,
         notes,
     );
+    let client_certificate = raw.client_certificate.and_then(|raw| {
+        let believed = !proxies_known || !proxies.is_empty();
+        client_certificate::check(&place.key("client_certificate"), raw, believed, notes)
+    });
     if plain_http && is_https {
         notes.wrong(
             &place.key("dangerous"),
@@ -123,6 +128,7 @@ pub(super) fn check(
             .list(&place.key("allowed_hosts"), raw.allowed_hosts.as_ref())
             .items,
         trusted_proxies: proxies,
+        client_certificate,
         proxy_protocol: notes
             .list(&place.key("proxy_protocol"), raw.proxy_protocol.as_ref())
             .items,

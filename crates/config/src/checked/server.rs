@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::proof::ClientCertificate;
 use crate::host::HostPattern;
 use crate::origin::Origin;
 
@@ -25,6 +26,8 @@ pub struct Server {
     pub allowed_hosts: Vec<HostPattern>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where these write whose certificate their client has shown (RFC 8705 section 6.5). `None`: nowhere.
+    pub client_certificate: Option<ClientCertificate>,
     /// Peers that say by the PROXY protocol whose connection it is.
     pub proxy_protocol: Vec<IpNet>,
     pub cors: Cors,

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::proof::ClientCertificate;
 use crate::checked::{ClientAuth, TlsVersion};
 use crate::host::HostPattern;
 use crate::origin::Origin;
@@ -34,6 +35,8 @@ pub(crate) struct Server {
     /// Networks whose Forwarded and X-Forwarded-* headers are believed, from right to left. `private` is loopback and all private
     /// networks; as variables say it, true is `private` and false nobody.
     pub(crate) trusted_proxies: Option<OneOrMany<Proxies>>,
+    /// Where `trusted_proxies` that end TLS write the certificate that their client has shown, for tokens that are bound to it.
+    pub(crate) client_certificate: Option<Block<ClientCertificate>>,
     /// Networks whose connections begin with a PROXY protocol header, version 1 or 2; the address in it takes the place of the peer's.
     /// Without the header they are closed, and with it those of all others.
     pub(crate) proxy_protocol: Option<List<Text<IpNet>>>,

@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::{block, duration, list, shown, size, text, word};
+use super::{block, duration, list, proof, shown, size, text, word};
 use crate::checked::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
 use crate::scalar::rate::show_budget;
 
@@ -31,6 +31,13 @@ pub(super) fn server(server: &Server) -> Value {
         (
             "trusted_proxies",
             list(server.trusted_proxies.iter().map(shown)),
+        ),
+        (
+            "client_certificate",
+            server
+                .client_certificate
+                .as_ref()
+                .map_or(Value::Null, proof::client_certificate),
         ),
         (
             "proxy_protocol",

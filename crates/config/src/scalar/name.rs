@@ -281,13 +281,18 @@ const NOT_FOR_IDENTITY: &[&str] = &[
 
 /// Why an identity may not be written into this header.
 pub(crate) fn not_for_identity(name: &HeaderName) -> Option<Flaw> {
-    if NOT_FOR_IDENTITY.contains(&&*name.0) {
+    if means_something(name) {
         return Some("is a header with a meaning of its own".into());
     }
     if name.0.contains('_') {
         return Some(Flaw::new("has a `_`, which servers cannot tell from `-`").hint("write `-`"));
     }
     None
+}
+
+/// Whether a header is there for something else already.
+pub(crate) fn means_something(name: &HeaderName) -> bool {
+    NOT_FOR_IDENTITY.contains(&&*name.0)
 }
 
 /// Headers without which a message has no end or no addressee.

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};
 use crate::checked::{
-    Algorithm, AudienceClaim, AuditLevel, ClientAuth, Families, Hmac, IdentityHeaders,
-    IntrospectionAuth, Level, LogFormat, OnFull, Profile, Start, TlsVersion, TokenType, Transport,
+    Algorithm, AudienceClaim, AuditLevel, CertificateFormat, ClientAuth, Families, Hmac,
+    IdentityHeaders, IntrospectionAuth, Level, LogFormat, OnFull, Profile, SenderConstrained,
+    Start, TlsVersion, TokenType, Transport,
 };
 use crate::problem::Flaw;
 use crate::suggest;
@@ -170,6 +171,23 @@ impl Word for ClientAuth {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("required", ClientAuth::Required),
         ("optional", ClientAuth::Optional),
+    ];
+}
+
+impl Word for CertificateFormat {
+    const EXPECTED: &'static str = "one of rfc9440, pem, xfcc";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("rfc9440", CertificateFormat::Rfc9440),
+        ("pem", CertificateFormat::Pem),
+        ("xfcc", CertificateFormat::Xfcc),
+    ];
+}
+
+impl Word for SenderConstrained {
+    const EXPECTED: &'static str = "optional or required";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("optional", SenderConstrained::Optional),
+        ("required", SenderConstrained::Required),
     ];
 }
 

@@ -10,6 +10,7 @@ use crate::cache::Credentials;
 use crate::caller::Clock;
 use crate::deny::DenyList;
 use crate::fetching;
+use crate::proof::Proofs;
 
 /// Keeps fetching until it is dropped.
 pub struct Fetching(Vec<AbortHandle>);
@@ -31,6 +32,7 @@ impl Authenticators {
             cache: Arc::new(Credentials::new(config.credential_cache)),
             clock,
             deny: Arc::new(DenyList::new(&config.deny)),
+            proofs: Arc::new(Proofs::new()),
             extras,
             observer: Arc::default(),
         }))

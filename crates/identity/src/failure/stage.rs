@@ -78,7 +78,11 @@ impl Failure {
             Self::AudienceMismatch { .. } => Stage::Audience,
             Self::MissingSubject => Stage::Subject,
             Self::Inactive | Self::IntrospectionFailed { .. } => Stage::Introspection,
-            Self::ProofRequired => Stage::Proof,
+            Self::ProofRequired(_)
+            | Self::InvalidProof(_)
+            | Self::OtherKey(_)
+            | Self::NonceNeeded(_)
+            | Self::ProofsFull(_) => Stage::Proof,
             Self::Denied(_) => Stage::DenyList,
         }
     }
@@ -137,9 +141,19 @@ impl Failure {
             Self::MissingSubject => {
                 "have the provider write `sub`, or name another claim under `claims.subject`"
             }
-            Self::ProofRequired => {
-                "a request with this token needs a proof of the key that it is bound to; without one it is of no use to anybody"
+            Self::ProofRequired(_) => {
+                "a request with this token needs a proof of the key or certificate that it is bound to; without one it is of no use to anybody"
             }
+            Self::InvalidProof(_) => {
+                "each request needs a proof of its own, for its method and the URL that the client asked for (RFC 9449 section 4.3)"
+            }
+            Self::OtherKey(_) => {
+                "the client has to prove the very key or certificate for which the token was issued"
+            }
+            Self::NonceNeeded(_) => {
+                "the client has to make another proof, with the nonce of the answer (DPoP-Nonce)"
+            }
+            Self::ProofsFull(_) => "somebody sends far more proofs than anybody needs: see the log",
             Self::Denied(_) => "take it off the deny list, if it should count again",
             Self::Inactive => {
                 "it was revoked, has ended, or is no token of this provider: get a new one"

@@ -92,7 +92,9 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), Failure> {
     let bound =
         claims::string(claims, "token_type")?.is_some_and(|said| said.eq_ignore_ascii_case("dpop"));
     if bound && !claims.contains_key("cnf") {
-        return Err(Failure::ProofRequired);
+        return Err(Failure::ProofRequired(
+            "the token is bound to a key (token_type), and the answer does not say to which (no cnf)",
+        ));
     }
     let marked = ["scope", "client_id"]
         .iter()

@@ -108,7 +108,8 @@ impl Vigil {
         let before = &self.caller.credential;
         let same = credential.issuer == before.issuer
             && credential.kind == before.kind
-            && credential.subject == before.subject;
+            && credential.subject == before.subject
+            && credential.confirmation == before.confirmation; // nobody has proven another one
         if !same {
             return None;
         }
@@ -121,6 +122,7 @@ impl Vigil {
             credential,
             extras: self.caller.extras.clone(),
             pair,
+            nonce_due: false,
             token: None,
         };
         Some(self.caller.clone())

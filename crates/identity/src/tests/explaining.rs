@@ -142,7 +142,7 @@ async fn s0_71_each_refusal_names_its_stage_after_those_that_were_passed() {
         (bearer(good().header("kid", "k2")), "unknown_key", "key"),
         (bearer(Token::new(&other)), "invalid_signature", "signature"),
         (
-            bearer(good().claim("cnf", json!({ "jkt": "x" }))),
+            bearer(good().claim("cnf", json!({ "jkt": "A".repeat(43) }))),
             "proof_required",
             "proof",
         ),

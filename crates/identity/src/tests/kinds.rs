@@ -221,19 +221,17 @@ async fn sec_13_further_marks_are_the_operators_word() {
 #[tokio::test]
 async fn sec_15_a_token_bound_to_a_key_is_refused() {
     let world = World::new().await;
-    for cnf in [
-        json!({ "jkt": "x" }),
-        json!({ "x5t#S256": "x" }),
-        json!({}),
-        json!(null),
+    let hash = "A".repeat(43);
+    for (cnf, reason) in [
+        (json!({ "jkt": hash }), "proof_required"),
+        (json!({ "x5t#S256": hash }), "proof_required"),
+        (json!({ "jwk": {} }), "proof_required"),
+        (json!({}), "proof_required"),
+        (json!({ "jkt": "x" }), "malformed_token"),
+        (json!(null), "malformed_token"),
     ] {
-        check(
-            &world,
-            world.token().claim("cnf", cnf.clone()),
-            "proof_required",
-            &cnf.to_string(),
-        )
-        .await;
+        let token = world.token().claim("cnf", cnf.clone());
+        check(&world, token, reason, &cnf.to_string()).await;
     }
 }
 

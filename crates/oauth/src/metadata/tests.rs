@@ -13,6 +13,9 @@ fn written(resource: &str, servers: &[&str], scopes: &Scopes) -> Result<Value, M
         authorization_servers: servers.to_vec(),
         scopes_supported: scopes,
         resource_name: None,
+        dpop_algorithms: &["ES256"],
+        dpop_required: false,
+        certificate_bound: false,
     };
     document
         .to_json()
@@ -33,11 +36,15 @@ fn t_p1_t_p9_the_document_is_the_same_bytes_every_time() {
         authorization_servers: vec!["https://id.example.com"],
         scopes_supported: &scopes,
         resource_name: Some("Tools of \"Example\""),
+        dpop_algorithms: &["ES256", "EdDSA"],
+        dpop_required: true,
+        certificate_bound: true,
     };
     let expected = concat!(
         r#"{"resource":"https://mcp.example.com/mcp","authorization_servers":["https://id.example.com"],"#,
         r#""scopes_supported":["mcp:call","mcp:read"],"bearer_methods_supported":["header"],"#,
-        r#""resource_name":"Tools of \"Example\""}"#
+        r#""resource_name":"Tools of \"Example\"","tls_client_certificate_bound_access_tokens":true,"#,
+        r#""dpop_signing_alg_values_supported":["ES256","EdDSA"],"dpop_bound_access_tokens_required":true}"#
     );
     for _ in 0..2 {
         assert_eq!(
@@ -64,8 +71,14 @@ fn s0_33_where_there_is_no_authorization_server_none_is_listed() {
         authorization_servers: Vec::new(),
         scopes_supported: &scopes("mcp"),
         resource_name: None,
+        dpop_algorithms: &["ES256"],
+        dpop_required: false,
+        certificate_bound: false,
     };
-    let expected = r#"{"resource":"https://mcp.example.com/mcp","scopes_supported":["mcp"],"bearer_methods_supported":["header"]}"#;
+    let expected = concat!(
+        r#"{"resource":"https://mcp.example.com/mcp","scopes_supported":["mcp"],"bearer_methods_supported":["header"],"#,
+        r#""dpop_signing_alg_values_supported":["ES256"],"dpop_bound_access_tokens_required":false}"#
+    );
     assert_eq!(document.to_json().unwrap(), expected.as_bytes());
 }
 
@@ -76,13 +89,15 @@ fn t_p3_t_p4_t_p5_prm_1_each_issuer_is_a_url() {
 }
 
 #[test]
-fn t_p6_t_p8_without_scopes_three_members_are_left() {
+fn t_p6_t_p8_without_scopes_the_other_members_are_left() {
     assert_eq!(
         written("https://h/mcp", &["https://a"], &Scopes::default()),
         Ok(json!({
             "resource": "https://h/mcp",
             "authorization_servers": ["https://a"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256"],
+            "dpop_bound_access_tokens_required": false,
         }))
     );
 }

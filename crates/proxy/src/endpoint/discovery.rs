@@ -61,6 +61,14 @@ pub(super) fn protected_resource(
         authorization_servers: issuers.iter().map(|issuer| &**issuer).collect(),
         scopes_supported: &site.required_scopes,
         resource_name: None,
+        dpop_algorithms: if site.takes_tokens() {
+            &identity::PROOF_ALGORITHMS
+        } else {
+            &[]
+        },
+        // where clients can show a certificate, a token that is bound to that counts as well
+        dpop_required: site.proofs.required && !site.proofs.certificates,
+        certificate_bound: site.proofs.certificates,
     };
     let document = document.to_json().map_err(|_| Refusal::NoRoute)?; // a plan cannot hold a resource that is no URL
     Ok(super::json(document, "public, max-age=300"))

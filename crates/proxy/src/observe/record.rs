@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::STRICT_TRANSPORT_SECURITY;
+use http::header::{HeaderMap, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -19,11 +19,11 @@ use hyper::body::Incoming;
 use crate::body::Body;
 use crate::observe::audit::Unaccountable;
 use crate::observe::metrics::Outcome;
-use crate::plan::Plan;
+use crate::plan::{Plan, Site};
 use crate::server::Peer;
 use crate::stage::cors::Cors;
 use crate::stage::forward::Waited;
-use crate::stage::identify::Identified;
+use crate::stage::identify::{self, Identified};
 use crate::stage::inject::{Marks, X_REQUEST_ID};
 use crate::stage::route::Target;
 use crate::stage::stream::Asked;
@@ -33,6 +33,9 @@ use crate::stop::{Refusal, Stop};
 use closing::Closing;
 pub(crate) use closing::Recorded;
 pub(crate) use ids::RequestIds;
+
+/// Brings the nonce that the next DPoP proof needs (RFC 9449 section 8).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What is known of a request so far.
 pub(crate) struct Record<'p> {
@@ -49,6 +52,8 @@ pub(crate) struct Record<'p> {
     /// Whether the caller came by https, as far as it is known.
     secure: bool,
     version: Version,
+    /// Whether the token came with a proof, or should have (RFC 9449): then that is what a challenge is about.
+    with_proof: bool,
     closing: Closing,
 }
 
@@ -92,6 +97,7 @@ impl<'p> Record<'p> {
             paid: false,
             secure: peer.session.is_some(),
             version: request.version(),
+            with_proof: identify::is_with_proof(request.headers()),
             closing,
         }
     }
@@ -217,6 +223,10 @@ impl<'p> Record<'p> {
         }
         let headers = answer.headers_mut();
         cors.apply(headers);
+        let caller = closing.caller.as_ref();
+        if caller.is_some_and(identity::Caller::nonce_due) {
+            nonce(plan, closing.site.as_deref(), headers);
+        }
         headers.insert(X_REQUEST_ID, closing.id.clone());
         if let Some(hsts) = plan.hsts.clone().filter(|_| secure) {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
@@ -239,5 +249,13 @@ impl<'p> Record<'p> {
             closing.finish();
         }
         Response::from_parts(head, Recorded { body, closing })
+    }
+}
+
+/// Tells the client the nonce for its next proof, where the route asks for one (RFC 9449 section 8.2).
+fn nonce(plan: &Plan, site: Option<&Site>, headers: &mut HeaderMap) {
+    let authentication = site.and_then(|site| site.authentication.as_ref());
+    if let Some(nonce) = authentication.and_then(|it| it.nonce(plan.now())) {
+        headers.insert(DPOP_NONCE, nonce);
     }
 }

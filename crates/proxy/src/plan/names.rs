@@ -193,6 +193,11 @@ impl Name {
         }
     }
 
+    /// Whether its URLs begin with https.
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// Whether an `Origin` header value is this name itself, given the authority by which it was addressed.
     pub(crate) fn is_origin(&self, origin: &str, authority: &str) -> bool {
         let Some(rest) = origin

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use config::{Auth, Authenticator, Config, HostPattern, IdentityHeaders, Transport};
+use config::{
+    Auth, Authenticator, Config, HostPattern, IdentityHeaders, SenderConstrained, Transport,
+};
 use http::HeaderValue;
 use identity::{Authenticators, RouteAuthenticator};
+use oauth::challenge::{Challenge, Scheme};
 use oauth::{Scopes, well_known};
 
 use crate::PlanError;
@@ -27,10 +30,36 @@ pub(crate) struct Site {
     pub(crate) authentication: Option<RouteAuthenticator>,
     pub(crate) policy: Policy,
     pub(crate) required_scopes: Scopes,
+    pub(crate) proofs: Proofs,
     pub(crate) injection: Injection,
     pub(crate) upstream: Upstream,
     pub(crate) streams: config::Streams,
     pub(crate) metrics: SiteMetrics,
+}
+
+/// What a route asks of whoever presents a token, and can take.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Proofs {
+    /// Whether tokens that are bound to nothing are refused.
+    pub(crate) required: bool,
+    /// Whether clients have a way to show a certificate.
+    pub(crate) certificates: bool,
+}
+
+impl Proofs {
+    fn of(config: &Config, route: &config::Route) -> Self {
+        let server = &config.server;
+        let asks = server.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        Self {
+            required: match &route.auth {
+                Auth::Anonymous => false,
+                Auth::Required(requirement) => {
+                    requirement.sender_constrained == SenderConstrained::Required
+                }
+            },
+            certificates: asks || server.client_certificate.is_some(),
+        }
+    }
 }
 
 /// A route as seen under one name.
@@ -48,6 +77,8 @@ pub(crate) struct Form {
     pub(crate) challenge: HeaderValue,
     /// A line for each header in which API keys are taken.
     pub(crate) key_challenges: Box<[HeaderValue]>,
+    /// The same as `challenge` for tokens with proofs, where it helps.
+    pub(crate) dpop: HeaderValue,
 }
 
 impl Site {
@@ -101,6 +132,7 @@ pub(super) fn site(
             let own: Vec<Box<str>> = own_resources(config, route, names);
             let authentication =
                 authenticators.for_route(&requirement.accept, &requirement.audiences, &own, &extra);
+            let authentication = authentication.demanding(requirement);
             let scopes = Scopes::parse(&requirement.required_scopes.join(" "))
                 .map_err(|_| PlanError::new(&route.name, "required_scopes"))?;
             (Some(authentication), scopes)
@@ -132,6 +164,7 @@ pub(super) fn site(
         },
         authentication,
         required_scopes,
+        proofs: Proofs::of(config, route),
         injection: Injection::of(
             &route.identity,
             &config.server.limits,
@@ -211,29 +244,37 @@ fn face(
     } else {
         format!("{bare}/")
     };
+    let algorithms = &*identity::PROOF_ALGORITHMS.join(" ");
     let form = |resource: String, path: &str| -> Result<Form, PlanError> {
         let metadata_url = format!("{origin}{}", well_known::protected_resource(path));
-        let challenge = oauth::challenge::Challenge {
+        let challenge = Challenge {
+            scheme: Scheme::Bearer,
             error: None,
             description: None,
             scope: Some(scopes).filter(|s| !s.is_empty()),
             resource_metadata: Some(&metadata_url),
         };
-        let challenge = HeaderValue::try_from(challenge.to_string())
-            .map_err(|_| PlanError::new(&route.name, "resource"))?;
+        let dpop = Challenge {
+            scheme: Scheme::Dpop { algorithms },
+            ..challenge
+        };
+        let line = |challenge: String| {
+            HeaderValue::try_from(challenge).map_err(|_| PlanError::new(&route.name, "resource"))
+        };
+        let (challenge, dpop) = (line(challenge.to_string())?, line(dpop.to_string())?);
         let key_challenges = key_headers.iter().map(|header| {
             let challenge = oauth::challenge::ApiKey {
                 realm: &resource,
                 header,
             };
-            HeaderValue::try_from(challenge.to_string())
-                .map_err(|_| PlanError::new(&route.name, "resource"))
+            line(challenge.to_string())
         });
         Ok(Form {
             key_challenges: key_challenges.collect::<Result<_, _>>()?,
             resource: resource.into(),
             metadata_url: metadata_url.into(),
             challenge,
+            dpop,
         })
     };
     let slashed_path = if route.path.ends_with('/') {

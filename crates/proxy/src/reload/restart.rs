@@ -28,6 +28,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
         hsts: _,
         allowed_hosts: _,
         trusted_proxies: _,
+        client_certificate: _,
         proxy_protocol: _,
         cors: _,
         limits: _,

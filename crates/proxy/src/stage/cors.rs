@@ -20,11 +20,11 @@ use crate::stop::{Refusal, Stop};
 
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// Every header an MCP client is known to send from a page.
-const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, X-Requested-With";
+const ALLOW_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, X-Requested-With";
 pub(crate) const OWN_METHODS: &str = "GET, HEAD, OPTIONS";
 pub(crate) const MCP_METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-const EXPOSE: &str = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+const EXPOSE: &str = "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
 
 /// Which origins a target answers to.
 pub(crate) enum Origins {

@@ -72,6 +72,7 @@ pub(crate) fn failure(upstream: &str, error: &hyper::Error) -> Refusal {
 /// Headers that an upstream has no say in (SEC-36).
 const REMOVED: &[&str] = &[
     "www-authenticate",
+    "dpop-nonce",
     "alt-svc",
     "strict-transport-security",
     "clear-site-data",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use config::Transport;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use identity::{Caller, Evidence, Presented, Timestamp};
 
@@ -36,27 +37,35 @@ pub(crate) fn presented<'a>(
     Ok(authentication.look(&evidence(arrival), now)?)
 }
 
+/// Whether a token is presented by the scheme that has proofs; what it is worth is another question.
+pub(crate) fn is_with_proof(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|line| {
+        let scheme = line.as_bytes().get(..5);
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop "))
+    })
+}
+
 /// What of a request may say who is calling.
 fn evidence(arrival: &Arrival) -> Evidence<'_> {
     let Arrival {
         head,
-        secure,
+        public_https,
         authority,
         session,
         peer,
         client,
         ..
     } = arrival;
-    let certificate = session.as_ref().and_then(|session| session.client());
     Evidence {
         headers: &head.headers,
         method: &head.method,
-        secure: *secure,
+        secure: *public_https,
         authority,
         path: head.uri.path(),
-        certificate: certificate.map(|certificate| &*certificate.thumbprint),
+        certificate: arrival.thumbprint(),
         peer: *peer,
         client: *client,
+        peer_verified: session.as_ref().is_some_and(|it| it.client().is_some()),
     }
 }
 

@@ -143,7 +143,9 @@ pub(crate) fn outbound(
         name,
         authority,
         secure,
+        public_https: _,
         session: _,
+        certificate: _,
         peer: _,
     } = arrival;
     let limit = site.injection.body_limit;

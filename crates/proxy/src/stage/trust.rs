@@ -3,6 +3,8 @@
 //! Forwarding headers are believed only from a configured proxy, right to left, up to the first stranger. Nothing else in this crate
 //! reads `X-Forwarded-*` or `Forwarded`: a test searches for them.
 
+mod certificate;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,11 +14,13 @@ use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 
 use crate::body::is_chunked_alone;
-use crate::plan::names::Names;
+use crate::plan::names::{Name, Names};
 use crate::server::Peer;
 use crate::server::tls::Session;
 use crate::stop::Refusal;
 use crate::unread::Unread;
+
+pub(crate) use certificate::{Certificate, Told};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,6 +29,8 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// What the plan says about this stage.
 pub(crate) struct Rules {
     pub(crate) proxies: Vec<IpNet>,
+    /// Where these write their client's certificate.
+    pub(crate) certificate: Option<Told>,
     pub(crate) names: Names,
     /// `dangerous: [plain_http]`.
     pub(crate) plain_http: bool,
@@ -43,10 +49,26 @@ pub(crate) struct Arrival {
     /// How it was spelled.
     pub(crate) authority: Arc<str>,
     pub(crate) secure: bool,
+    /// Whether the URL that the caller asked for begins with https: behind a tunnel that says nothing of it, it does all the same.
+    pub(crate) public_https: bool,
     /// Of a connection with TLS: knows the verified client certificate.
     pub(crate) session: Option<Arc<Session>>,
+    pub(crate) certificate: Certificate,
     /// Who opened the connection.
     pub(crate) peer: IpAddr,
+}
+
+impl Arrival {
+    /// SHA-256 of the client's certificate in base64url, where there is one.
+    pub(crate) fn thumbprint(&self) -> Option<&str> {
+        match &self.certificate {
+            Certificate::Forwarded(thumbprint) => thumbprint.as_deref(),
+            Certificate::OfConnection => {
+                let client = self.session.as_ref()?.client()?;
+                Some(&client.thumbprint)
+            }
+        }
+    }
 }
 
 /// Reads who is there and whom they ask, or refuses a request that can be read in two ways. `client` is told as soon as it is known.
@@ -67,6 +89,10 @@ pub(crate) fn arrival(
     if !is_chunked_alone(&head.headers) {
         return Err(Refusal::Ambiguous("a transfer coding besides chunked"));
     }
+    let certificate = match &rules.certificate {
+        Some(told) if believed => told.read(&head.headers)?,
+        _ => Certificate::OfConnection,
+    };
     let sent = authority(&head)?;
     if let Some(session) = &peer.session
         && !session.is_for(sent)
@@ -98,7 +124,9 @@ pub(crate) fn arrival(
                 name: usize::MAX,
                 authority,
                 secure,
+                public_https: secure,
                 session: peer.session.clone(),
+                certificate,
                 peer: peer.address.ip(),
             });
         }
@@ -119,7 +147,9 @@ pub(crate) fn arrival(
         name,
         authority,
         secure,
+        public_https: secure || rules.names.get(name).is_some_and(Name::is_https),
         session: peer.session.clone(),
+        certificate,
         peer: peer.address.ip(),
     })
 }

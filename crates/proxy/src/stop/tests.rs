@@ -113,7 +113,11 @@ fn failures() -> Vec<Failure> {
             found: some(),
         },
         Failure::MissingSubject,
-        Failure::ProofRequired,
+        Failure::ProofRequired("cnf.jkt"),
+        Failure::InvalidProof(some()),
+        Failure::OtherKey("another key"),
+        Failure::NonceNeeded("none"),
+        Failure::ProofsFull("all"),
         Failure::Denied("client"),
         Failure::Denied("key"),
         Failure::Inactive,
@@ -168,6 +172,8 @@ fn x23_what_the_caller_is_told_names_no_value() {
             told == "Token expired"
                 || told == "API key expired"
                 || told == "the credential was not accepted"
+                || told == "the DPoP proof was not accepted"
+                || told == "the DPoP proof needs this nonce"
                 || told == "the credential cannot be checked at the moment",
             "{told}"
         );

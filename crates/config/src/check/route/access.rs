@@ -2,8 +2,9 @@
 
 mod opaque;
 
+use super::proof;
 use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
-use crate::checked::{AudienceClaim, Auth, Families, Requirement, Server};
+use crate::checked::{AudienceClaim, Auth, Families, Requirement, SenderConstrained, Server};
 use crate::notes::{Listed, Notes};
 use crate::place::Place;
 use crate::problem::Flaw;
@@ -31,12 +32,22 @@ pub(super) fn check(
     let accept = notes.set(&place.key("accept"), raw.accept.as_ref());
     let audiences = notes.set(&place.key("audiences"), raw.audiences.as_ref());
     let scopes = notes.set(&place.key("required_scopes"), raw.required_scopes.as_ref());
+    let constrained = raw.sender_constrained.as_ref();
+    let sender_constrained = notes.text_or(
+        &place.key("sender_constrained"),
+        constrained,
+        SenderConstrained::Optional,
+    );
+    let dpop_written = raw.dpop.is_some();
+    let dpop = proof::dpop(&place.key("dpop"), raw.dpop, notes);
     let Some(families) = families(kind?) else {
         open_to_anyone(place, anonymous, server, notes);
         let ineffective = [
             ("accept", accept.present),
             ("audiences", audiences.present),
             ("required_scopes", scopes.present),
+            ("sender_constrained", constrained.is_some()),
+            ("dpop", dpop_written),
         ];
         for (key, _) in ineffective.iter().filter(|(_, present)| *present) {
             notes.wrong(
@@ -77,6 +88,8 @@ pub(super) fn check(
             .map(|Audience(text)| text)
             .collect(),
         required_scopes: scopes.items.into_iter().map(|Scope(text)| text).collect(),
+        sender_constrained,
+        dpop,
     }))
 }
 

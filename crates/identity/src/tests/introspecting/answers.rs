@@ -230,7 +230,7 @@ async fn sec_17_other_tokens_than_access_tokens_are_refused() {
         ),
         (json!({"scope": null}), "ok"),
         (json!({"client_id": null}), "ok"),
-        (json!({"cnf": {"jkt": "x"}}), "proof_required"),
+        (json!({"cnf": {"jkt": "A".repeat(43)}}), "proof_required"),
         (json!({"token_type": "DPoP"}), "proof_required"),
     ] {
         assert_eq!(

@@ -4,10 +4,12 @@ use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode, Version};
+use identity::Failure;
+use oauth::challenge::Scheme;
 use oauth::error::ErrorCode;
 
-use super::Record;
 use super::closing::shown;
+use super::{Record, nonce};
 use crate::body::{Body, own};
 use crate::observe::metrics::Outcome;
 use crate::plan::Site;
@@ -45,8 +47,14 @@ impl Record<'_> {
                 )
             };
         }
-        // Every login begins without credentials, and every scanner asks for what is not there: neither is a reason to be warned.
-        if matches!(refusal, Refusal::MissingCredentials | Refusal::NoRoute) {
+        // Every login begins without credentials, every use of a proof without a nonce, and every scanner asks for what is not there:
+        // none is a reason to be warned.
+        if matches!(
+            refusal,
+            Refusal::MissingCredentials
+                | Refusal::NoRoute
+                | Refusal::Unproven(Failure::NonceNeeded(_))
+        ) {
             tell!(info);
         } else {
             tell!(warn);
@@ -62,7 +70,10 @@ impl Record<'_> {
         let mut answer = own(public.status, Body::from(body.to_string()));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.challenges(&public, headers);
+        self.challenges(refusal, &public, headers);
+        if public.status == StatusCode::UNAUTHORIZED {
+            nonce(self.plan, self.closing.site.as_deref(), headers);
+        }
         if let Refusal::MethodNotAllowed { allow, .. } = refusal {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -79,7 +90,7 @@ impl Record<'_> {
     }
 
     /// The `WWW-Authenticate` lines of contract section 4; none where no protected route is concerned.
-    fn challenges(&self, public: &Public, headers: &mut HeaderMap) {
+    fn challenges(&self, refusal: &Refusal, public: &Public, headers: &mut HeaderMap) {
         let site = self.closing.site.as_ref();
         let Some(site) = site.filter(|site| site.is_protected()) else {
             return;
@@ -87,8 +98,19 @@ impl Record<'_> {
         let Some(form) = site.form(self.name, &self.closing.path) else {
             return;
         };
-        if let Some(bearer) = bearer(site, form, public).filter(|_| site.takes_tokens()) {
-            headers.insert(WWW_AUTHENTICATE, bearer);
+        if site.takes_tokens() {
+            // `Bearer` comes first: it is all that most clients look for
+            if let Some(token) = challenge(site, form, self.with_proof, public) {
+                headers.insert(WWW_AUTHENTICATE, token);
+            }
+            let is_offered = match refusal {
+                Refusal::MissingCredentials => site.proofs.required,
+                Refusal::Unproven(Failure::ProofRequired(_)) => !self.with_proof,
+                _ => false,
+            };
+            if is_offered {
+                headers.append(WWW_AUTHENTICATE, form.dpop.clone());
+            }
         }
         if public.status == StatusCode::UNAUTHORIZED {
             for key in &form.key_challenges {
@@ -98,7 +120,8 @@ impl Record<'_> {
     }
 }
 
-fn bearer(site: &Site, form: &Form, public: &Public) -> Option<HeaderValue> {
+/// What went wrong with a token, in the scheme in which it came.
+fn challenge(site: &Site, form: &Form, with_proof: bool, public: &Public) -> Option<HeaderValue> {
     let error = match public.challenge {
         Challenge::None => return None,
         Challenge::Plain => return Some(form.challenge.clone()),
@@ -108,9 +131,17 @@ fn bearer(site: &Site, form: &Form, public: &Public) -> Option<HeaderValue> {
         ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
             Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
         }
-        ErrorCode::InvalidRequest => None,
+        ErrorCode::InvalidRequest | ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce => None,
     };
+    let algorithms = identity::PROOF_ALGORITHMS.join(" ");
     let challenge = oauth::challenge::Challenge {
+        scheme: if with_proof {
+            Scheme::Dpop {
+                algorithms: &algorithms,
+            }
+        } else {
+            Scheme::Bearer
+        },
         error: Some(error),
         description: Some(public.description),
         scope,

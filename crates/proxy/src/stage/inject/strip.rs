@@ -67,6 +67,8 @@ impl Stripping {
     pub(crate) fn of(config: &config::Config) -> Self {
         let mut exact: HashSet<Box<str>, RandomState> =
             ALWAYS.iter().map(|&name| name.into()).collect();
+        let told = config.server.client_certificate.as_ref();
+        exact.extend(told.map(|told| dashed(&told.header).into_boxed_str()));
         exact.extend(super::AUTHELIA.iter().map(|&(name, _)| name.into()));
         let keys = site::key_headers(config.authenticators.iter());
         exact.extend(keys.into_iter().map(|name| dashed(name).into_boxed_str()));
