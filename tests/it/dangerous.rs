@@ -6,6 +6,7 @@ use testbed::idp::TokenBuilder;
 use testbed::{Idp, World};
 
 use crate::setting::{bad_token, call, program, refused, usual, world_of};
+use crate::support::{OPEN, config};
 
 /// A world in which the authenticator has these further keys, and this beside its kind.
 async fn world(fields: &str, name: &str) -> World {
@@ -171,4 +172,16 @@ async fn sec_81_x3_dangerous_things_come_and_go_with_a_restart_alone() {
         "{line}"
     );
     bad_token(&world, world.token().expires_in(-600), "expired").await;
+}
+
+#[tokio::test]
+async fn sec_81_a_route_that_asks_nobody_gets_no_other_place_without_a_restart() {
+    let open = OPEN.replace("path: /mcp", "path: /mcp, name: open");
+    let world = World::start(program(), &config("", &[&open])).await;
+    let elsewhere = open.replace("path: /mcp", "path: /other");
+    world.rewrite(&config("", &[&elsewhere]));
+    let line = world.gateway.wait_for_log("needs a restart").await;
+    assert!(line.contains("routes.open.dangerous changed"), "{line}");
+    let other = world.client().post("/other").call("echo", &Value::Null);
+    other.send().await.is(404);
 }

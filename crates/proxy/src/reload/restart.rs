@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::{Admin, Auth, Config, Dangers, Logging, Server};
+use config::{Admin, Auth, Config, Dangers, Logging, Route, Server};
 
 /// The keys that differ. Every key of the file is named here, so that a new one does not compile before somebody decides.
 pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
@@ -55,10 +55,8 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
     // Records of one process are in one place, and nobody ends them in passing.
     note(*audit != old.audit, "audit");
     note(*plain_http != old.server.plain_http, "server.dangerous");
-    for (one, other) in [(old, new), (new, old)] {
-        for name in anonymous(one).filter(|name| !anonymous(other).any(|known| known == *name)) {
-            note(true, &format!("routes.{name}.dangerous"));
-        }
+    for name in with_other_guests(old, new) {
+        note(true, &format!("routes.{name}.dangerous"));
     }
     for name in with_other_dangers(old, new) {
         note(true, &format!("authenticators.{name}.dangerous"));
@@ -81,14 +79,27 @@ fn with_other_dangers<'c>(old: &'c Config, new: &'c Config) -> BTreeSet<&'c str>
         .collect()
 }
 
-/// Routes that ask nobody, which is among the dangerous things.
-fn anonymous(config: &Config) -> impl Iterator<Item = &str> {
-    let asking_nobody = |auth: &Auth| match auth {
+/// Routes that ask nobody, which is among the dangerous things, in one of both alone, or for other requests in one than in the other.
+fn with_other_guests<'c>(old: &'c Config, new: &'c Config) -> BTreeSet<&'c str> {
+    let asking_nobody = |route: &&Route| match route.auth {
         Auth::Anonymous => true,
         Auth::Required(_) => false,
     };
-    let routes = config.routes.iter();
-    routes
-        .filter(move |route| asking_nobody(&route.auth))
-        .map(|route| &*route.name)
+    let of = |config: &'c Config| -> Vec<&'c Route> {
+        config.routes.iter().filter(asking_nobody).collect()
+    };
+    let (old, new) = (of(old), of(new));
+    let same = |one: &Route, other: &Route| {
+        one.name == other.name
+            && one.host == other.host
+            && one.path == other.path
+            && one.subpaths == other.subpaths
+    };
+    let alone = |all: &[&'c Route], others: &[&'c Route]| -> Vec<&'c str> {
+        let all = all.iter();
+        let alone = all.filter(|one| !others.iter().any(|other| same(one, other)));
+        alone.map(|route| &*route.name).collect()
+    };
+    let names = [alone(&old, &new), alone(&new, &old)];
+    names.into_iter().flatten().collect()
 }
