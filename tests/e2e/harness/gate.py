@@ -3,13 +3,14 @@
 import base64
 import http.client
 import json
+import subprocess
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from report import Report, table
-from world import World
+from world import NODE, PARTS, World
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -54,6 +55,19 @@ def send(url: str, method: str = "POST", **headers: str | None) -> Answer:
         return Answer(response.status, response.getheader("WWW-Authenticate", ""), response.read())
     finally:
         connection.close()
+
+
+def bound(world: World, resource: str) -> dict[str, tuple[Answer, int, list[str], list[str]]]:
+    """Requests with a token of the provider that is bound to a key, and proofs made by `jose` (clients/bound.mjs)."""
+    command = [NODE, PARTS / "clients/bound.mjs", world.idp, resource]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise RuntimeError(f"clients/bound.mjs failed:\n{done.stderr}")
+    answers = json.loads(done.stdout)
+    return {
+        case: (Answer(told["status"], told["challenge"], told["body"].encode()), told["expected"], told["words"], [])
+        for case, told in answers.items()
+    }
 
 
 def check_metadata(report: Report, world: World, url: str, resource: str) -> None:
@@ -109,6 +123,7 @@ def run(world: World, report: Report) -> None:
     for case in ("opaque, asked about", "opaque, remembered"):
         cases[case] = (send(opaque, **bearer(asked)), 200, [], [])
     cases["opaque, unknown"] = (send(opaque, **bearer(asked[:-8] + "AAAAAAAA")), 401, ['error="invalid_token"'], [])
+    cases |= bound(world, f"{world.gateway}/bound")
 
     rows: list[list[object]] = [["credential", "status", "challenge", ""]]
     for case, (answer, status, words, absent) in cases.items():

@@ -66,8 +66,8 @@ class World:
     def config(self) -> str:
         """The last path segment of a route picks the algorithm the provider signs with (servers/idp.mjs)."""
         protected = {name: name for name in self.upstreams}
-        protected |= {path: "python" for path in ("ps256", "es256", "eddsa", "opaque")}
-        further = {"opaque": "accept: [asked]"}
+        protected |= {path: "python" for path in ("ps256", "es256", "eddsa", "opaque", "bound")}
+        further = {"opaque": "accept: [asked]", "bound": "accept: [idp], sender_constrained: required"}
         routes = "\n".join(
             f'  - {{ path: /{path}, upstream: "{self.upstreams[upstream]}", auth: {{ {further.get(path, "accept: [idp]")}, required_scopes: ["mcp:tools"] }} }}'
             for path, upstream in protected.items()
