@@ -69,7 +69,7 @@ fn challenges(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s3_43_s3_4_t_ak_t_ha_the_right_key_is_let_in_and_the_server_learns_who_it_is() {
+async fn s3_43_s3_4_t_ak5_t_ak8_t_ha_the_right_key_is_let_in_and_the_server_learns_who_it_is() {
     let world = world(", name: Build server, email: ci@example.com, groups: [a, b]").await;
     for path in ["/ci", "/both"] {
         for name in ["X-API-Key", "x-api-key", "X-API-KEY"] {
@@ -95,7 +95,7 @@ async fn s3_43_s3_4_t_ak_t_ha_the_right_key_is_let_in_and_the_server_learns_who_
 }
 
 #[tokio::test]
-async fn s3_43_t_ak_t_ha_without_a_key_or_with_a_wrong_one_the_header_is_named() {
+async fn s3_43_t_ak6_t_ak7_t_ak9_t_ha_without_a_key_or_with_a_wrong_one_the_header_is_named() {
     let world = world("").await;
     let wrong = "7f83b1657ff1fc53b92dc18148a1d65e";
     let asks = |key: Option<&'static str>, path| {

@@ -42,7 +42,7 @@ fn signed(world: &World) -> Request {
 }
 
 #[tokio::test]
-async fn s3_15_t_i1_an_opaque_token_is_asked_about_and_its_bearer_named_upstream() {
+async fn s3_15_t_i1_t_o7_an_opaque_token_is_asked_about_and_its_bearer_named_upstream() {
     let world = world("").await;
     let line = world
         .gateway

@@ -147,7 +147,7 @@ async fn t_ak_sec_1_a_key_is_a_client_of_its_authenticator() {
 }
 
 #[tokio::test]
-async fn t_ak_any_of_several_keys_counts_and_no_other() {
+async fn t_ak3_t_ak10_any_of_several_keys_counts_and_no_other() {
     let holders = vec![
         holder("ci", &[KEY, OTHER]),
         holder("cd", &["0123456789abcdefghijklmnop"]),

@@ -21,7 +21,7 @@ async fn t_i1_b_6_r7662_an_active_token_is_its_bearers() {
 }
 
 #[tokio::test]
-async fn t_i2_t_i3_s3_18_an_inactive_or_unknown_token_is_refused() {
+async fn t_i2_t_i3_t_o8_s3_18_an_inactive_or_unknown_token_is_refused() {
     let world = Asked::new().await;
     let token = world.token().opaque();
     world.idp.revoke(&token);

@@ -33,7 +33,7 @@ fn refused(fields: &str, expected: &[&str]) {
 }
 
 #[test]
-fn t_ak_one_key_needs_an_id_and_a_hash() {
+fn t_ak1_one_key_needs_an_id_and_a_hash() {
     let (header, keys) = checked("keys: [{ id: ci, hash: 'ONE' }]");
     assert_eq!(&*header, "X-API-Key");
     let [key] = &keys[..] else { panic!("{keys:?}") };
@@ -44,7 +44,7 @@ fn t_ak_one_key_needs_an_id_and_a_hash() {
 }
 
 #[test]
-fn t_ak_many_keys_each_with_an_identity_of_its_own() {
+fn t_ak2_t_ak3_many_keys_each_with_an_identity_of_its_own() {
     let (header, keys) = checked(
         "header: X-My-Key, keys: [{ id: a, hash: ['ONE', 'TWO'], scopes: [read], expires: 2030-06-30, name: A, email: a@x.example, groups: [g] }, \
          { id: b, hash: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', acts_for: { issuer: 'https://login.example.com/', subject: ada } }]",
@@ -61,7 +61,7 @@ fn t_ak_many_keys_each_with_an_identity_of_its_own() {
 }
 
 #[test]
-fn t_ak_without_a_key_there_is_no_authenticator() {
+fn t_ak4_without_a_key_there_is_no_authenticator() {
     refused("", &["keys: is missing"]);
     refused("keys: []", &["keys: names nobody"]);
     refused(

@@ -45,7 +45,7 @@ fn s3_3_s3_15_s3_37_a_provider_that_is_asked() {
 }
 
 #[test]
-fn what_is_needed_is_asked_for_at_once() {
+fn t_o16_what_is_needed_is_asked_for_at_once() {
     let place = "authenticators.central.introspection";
     let missing = ["endpoint", "client_id", "client_secret", "issuer"];
     let told: Vec<_> = missing
