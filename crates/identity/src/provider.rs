@@ -49,7 +49,7 @@ pub(crate) enum Verifier {
     /// By what the configuration holds.
     Own(Box<Own>),
     /// By asking the provider.
-    Introspection(Introspection),
+    Introspection(Box<Introspection>),
     /// By a table that requests are compared with before anything else: there is nothing to verify.
     ApiKeys,
 }
@@ -112,7 +112,7 @@ impl Provider {
                 "introspection",
                 &settings.rules,
                 &[][..],
-                Verifier::Introspection(Introspection::new(settings)),
+                Verifier::Introspection(Box::new(Introspection::new(settings))),
             ),
             AuthenticatorKind::ApiKeys(keys) => {
                 rules_of_keys = api_keys::rules(&authenticator.name, keys);
