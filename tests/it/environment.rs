@@ -276,7 +276,7 @@ async fn x1_s0_4_node_env_production_refuses_a_route_that_asks_nobody() {
     assert_eq!(check(&yaml, &[("NODE_ENV", "staging")]).await.code, Some(2));
 }
 
-/// As JWT_SECRET is seen by the tokens that count, this one is seen by what the provider is told.
+/// As `JWT_SECRET` is seen by the tokens that count, this one is seen by what the provider is told.
 #[tokio::test]
 async fn s3_16_x14_oauth_client_id_and_secret_are_those_of_the_gateway_that_asks() {
     let idp = Idp::start().await;

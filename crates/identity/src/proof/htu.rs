@@ -52,7 +52,9 @@ fn split(authority: &str) -> (&str, Option<&str>) {
 }
 
 fn is_path(one: &str, other: &str) -> bool {
-    let whole = |path| if path == "" { "/" } else { path };
+    fn whole(path: &str) -> &str {
+        if path.is_empty() { "/" } else { path }
+    }
     normal(whole(one)).eq(normal(whole(other)))
 }
 

@@ -38,6 +38,10 @@ pub(crate) use ids::RequestIds;
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What is known of a request so far.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and no two of them make a state"
+)]
 pub(crate) struct Record<'p> {
     /// Let go with the head of the answer: a stream of hours must not hold the plan that it began with.
     plan: &'p Plan,
