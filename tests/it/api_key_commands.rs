@@ -89,6 +89,48 @@ async fn sec_81_key_hash_refuses_what_is_no_key_and_does_not_repeat_it() {
     );
 }
 
+#[tokio::test]
+async fn sec_81_a_key_on_the_command_line_is_refused_and_not_repeated() {
+    let made = key(&["new"], "").await.stdout;
+    let new = made.lines().next().unwrap().strip_prefix("key: ").unwrap();
+    for words in [
+        vec!["hash", new],
+        vec!["hash", "--key", new],
+        vec![new],
+        vec!["new", new],
+    ] {
+        let refused = key(&words, "").await;
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{words:?}");
+        assert!(!refused.stderr.contains(new), "{}", refused.stderr);
+    }
+    let program = || Gateway::launch(program());
+    for launch in [
+        program().arg(new),
+        program().arg("token").arg(new),
+        program().arg("token").arg("--ttl").arg(new),
+        program().arg("explain").arg("--route").arg("/mcp").arg(new),
+        program().arg(format!("--token={new}")),
+    ] {
+        let refused = launch.finish().await;
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""));
+        assert!(!refused.stderr.contains(new), "{}", refused.stderr);
+        let is_told = refused
+            .stderr
+            .contains("One that stood there should be replaced");
+        assert_eq!(
+            is_told,
+            refused.stderr.contains("***"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let address = "http://127.0.0.1:3000/mcp";
+    let address = program().arg("run").arg(address).finish().await.stderr;
+    assert!(address.contains("'http://127.0.0.1:3000/mcp'"), "{address}");
+    let slip = program().arg("chek").finish().await;
+    assert!(slip.stderr.contains("'chek'"), "{}", slip.stderr);
+}
+
 /// The first block of this kind below a heading of the README.
 fn block(heading: &str, kind: &str) -> String {
     let readme = read("README.md");

@@ -116,7 +116,7 @@ async fn s0_49_what_cannot_be_minted_is_said() {
         (
             &own,
             &["token", "--scope", "a b"],
-            "\"a b\" is not one scope",
+            "\"a b\" is not one scope\nhint: say --scope once for each",
         ),
         (&own, &["token", "--ttl", "5"], "has no unit"),
         (

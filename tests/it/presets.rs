@@ -191,6 +191,12 @@ async fn s0_72_init_writes_a_file_and_never_over_another_one() {
         std::fs::read_to_string(&file).unwrap(),
         preset("okta").await
     );
+    let other = folder.path().join("other.yaml");
+    let named = command(&["init", "--preset", "mcp-framework", "--config"]).arg(&other);
+    let named = named.finish().await;
+    let told = "; set OAUTH_AUDIENCE, OAUTH_AUTHORIZATION_SERVER or OAUTH_ISSUER, OAUTH_JWKS_URI and OAUTH_RESOURCE, then";
+    assert!(named.stdout.contains(told), "{}", named.stdout);
+    assert!(other.exists(), "--config says where to, too");
     let nowhere = command(&["init", "--preset", "okta", "-o", "/nowhere/x.yaml"]);
     assert_eq!(nowhere.finish().await.code, Some(1));
     let unknown = command(&["init", "--preset", "bogus"]).finish().await;

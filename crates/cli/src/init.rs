@@ -102,29 +102,47 @@ fn write(output: &Path, text: &str, force: bool) -> io::Result<()> {
 
 /// What is left to be done.
 fn next(text: &str) -> String {
-    let needed = needed(text).into_iter().collect::<Vec<_>>();
-    if needed.is_empty() {
-        return "; try `portcullis check`".to_owned();
-    }
-    format!(
-        "; set {}, then try `portcullis check`",
-        needed.join(" and ")
-    )
+    let needed: Vec<_> = needed(text).iter().map(|group| either(group)).collect();
+    let needed = match needed.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => return "; try `portcullis check`".to_owned(),
+    };
+    format!("; set {needed}, then try `portcullis check`")
 }
 
-/// The variables that have to be set: those that stand somewhere without a default.
-fn needed(text: &str) -> BTreeSet<&str> {
+fn either(group: &BTreeSet<&str>) -> String {
+    group.iter().copied().collect::<Vec<_>>().join(" or ")
+}
+
+/// Groups of variables of which one has to be set: one that stands without a default, and those whose default it is.
+fn needed(text: &str) -> BTreeSet<BTreeSet<&str>> {
     let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'));
-    lines
-        .flat_map(|line| line.split("${").skip(1))
-        .filter_map(|rest| {
-            let end = rest.find([':', '}'])?;
-            let (name, rest) = rest.split_at(end);
-            rest.starts_with('}').then_some(name)
-        })
-        .collect()
+    let mut groups = BTreeSet::new();
+    for line in lines {
+        let mut group = BTreeSet::new();
+        for rest in line.split("${").skip(1) {
+            let Some((name, rest)) = rest.find([':', '}']).map(|end| rest.split_at(end)) else {
+                continue;
+            };
+            group.insert(name);
+            if rest.starts_with('}') {
+                groups.insert(std::mem::take(&mut group));
+            } else if rest.contains('}') {
+                group.clear(); // a default of its own ends here
+            }
+        }
+    }
+    // what is needed in any case needs no mention as one of two
+    let all = groups.clone();
+    let is_stricter = |group: &BTreeSet<&str>| {
+        !all.iter()
+            .any(|other| other.is_subset(group) && other != group)
+    };
+    groups.retain(is_stricter);
+    groups
 }
 
 #[cfg(test)]
@@ -135,7 +153,11 @@ mod tests {
     fn variables_without_a_default_are_needed() {
         assert_eq!(
             needed("# ${C}\na: ${A}\nb: ${B:-${D}/x}  # ${E:-${F:-1}}\n"),
-            BTreeSet::from(["A", "D"])
+            BTreeSet::from([BTreeSet::from(["A"]), BTreeSet::from(["B", "D"])])
+        );
+        assert_eq!(
+            needed("a: ${A}\nb: ${B:-${A}}\nc: ${P:-8080}/${C:-${A}}\n"),
+            BTreeSet::from([BTreeSet::from(["A"])])
         );
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod discreet;
 mod explain;
 mod health;
 mod init;
@@ -57,25 +58,25 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
     },
-    /// Write a commented configuration to begin with
+    /// Write a commented configuration to begin with, for one of the providers and uses under --help
     Init {
         /// What it is for
         #[arg(long, value_enum, value_name = "NAME")]
         preset: init::Preset,
-        /// Where to; `-` is stdout
-        #[arg(short, long, value_name = "FILE", default_value = "gateway.yaml")]
-        output: PathBuf,
+        /// Where to; `-` is stdout. Else where --config says, else gateway.yaml
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
         /// Replace a file that is there
         #[arg(long)]
         force: bool,
     },
     /// Say whether a route takes a credential, and why: every stage of the decision. The route's providers are asked
     Explain(explain::Arguments),
-    /// Print the JSON Schema of gateway.yaml
+    /// Print the JSON Schema of gateway.yaml, for editors
     Schema,
     /// Print a token of a `shared_secret` authenticator, for trying things
     Token(token::Options),
-    /// Print a new random key for secrets of the gateway: 32 bytes
+    /// Print a secret for the gateway, 32 random bytes; `key new` makes an API key, `key hash` its hash
     Key {
         #[command(subcommand)]
         what: Option<KeyCommand>,
@@ -99,9 +100,9 @@ enum Command {
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Make an API key: print it, and the hash that the configuration gets
+    /// Make an API key: print it, for whoever will use it, and its hash, for gateway.yaml
     New,
-    /// Print the hash of an API key that is read on standard input
+    /// Print the hash of an API key, which is read on standard input and never from the command line
     Hash,
 }
 
@@ -125,7 +126,7 @@ impl From<End> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| discreet::exit(error));
     // Both libraries would otherwise choose a provider at their first use, and panic if there were two (trap 7).
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _already = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
@@ -145,7 +146,11 @@ fn main() -> ExitCode {
             preset,
             output,
             force,
-        } => init::init(preset, &output, force),
+        } => {
+            let output = output.or(arguments.config);
+            let output = output.unwrap_or_else(|| "gateway.yaml".into());
+            init::init(preset, &output, force)
+        }
         Command::Explain(question) => explain::explain(question, arguments.config),
         Command::Schema => check::schema(),
         Command::Token(options) => token::token(arguments.config, options),

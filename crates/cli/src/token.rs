@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{AuthenticatorKind, Config, Profile, SharedSecret};
-use identity::Order;
+use identity::{MintError, Order};
 use serde_json::Value;
 
 use crate::{End, report, run, sources};
@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// Who calls
     #[arg(long, value_name = "NAME", default_value = "test-user")]
     subject: String,
-    /// A scope; may be said several times
+    /// A scope, as the route requires it; may be said several times
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
     /// For whom it is; the first that the authenticator takes, if it is left out
@@ -66,6 +66,9 @@ pub(crate) fn token(option: Option<PathBuf>, options: Options) -> End {
         Ok(token) => report::output(&format!("{token}\n")),
         Err(error) => {
             report::error(&error.to_string());
+            if let MintError::Scope(_) = error {
+                report::hint("say --scope once for each: --scope a --scope b");
+            }
             End::Misconfigured
         }
     }
