@@ -86,6 +86,25 @@ async fn s0_71_credentials_of_ones_own_are_explained_too() {
 }
 
 #[tokio::test]
+async fn s0_71_an_api_key_in_the_wrong_place_is_led_to_the_right_one() {
+    let desk = Desk::new().await;
+    let elsewhere = ["--route", "/opaque", "--api-key", "-"];
+    let told = desk
+        .explain(&elsewhere, "7f83b1657ff1fc53b92dc18148a1d65d")
+        .await;
+    assert_eq!(told.code, Some(1), "{}", told.stdout);
+    let hint = "  hint            this route takes no API keys: name an authenticator of kind api_keys under its `accept`";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    let as_token = ["--route", "/own", "--token", "-"];
+    let told = desk
+        .explain(&as_token, "portcullis_of_whatever_length_it_may_be_0123")
+        .await;
+    assert_eq!(told.code, Some(1), "{}", told.stdout);
+    let hint = "  hint            send it in the header of API keys, which is X-API-Key if nothing else is configured";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+}
+
+#[tokio::test]
 async fn s0_71_the_provider_is_asked_about_an_opaque_token() {
     let desk = Desk::new().await;
     let words = ["--route", "/opaque", "--token", "-"];

@@ -154,6 +154,9 @@ fn hint(key: &[u8]) -> &'static str {
     }
 }
 
+/// What a bearer token is that is a key of ours in the wrong header.
+pub(crate) const NO_TOKEN: &str = "an API key, which has a header of its own";
+
 /// Whether a bearer token is a key of ours in the wrong header.
 pub(crate) fn looks_like_one(token: &str) -> bool {
     token.starts_with(config::API_KEY_PREFIX)

@@ -297,9 +297,7 @@ impl RouteAuthenticator {
     ) -> Result<(Credential, bool), Failure> {
         if api_keys::looks_like_one(token) {
             // before anybody is asked about it: it is nobody else's business
-            return Err(Failure::NotAJwt(
-                "an API key, which has a header of its own",
-            ));
+            return Err(Failure::NotAJwt(api_keys::NO_TOKEN));
         }
         let token = Jws::read(token)?;
         steps::passed(Stage::Form, || "a JWT: three parts, one reading".into());

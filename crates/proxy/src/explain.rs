@@ -19,6 +19,9 @@ use crate::stage::identify::{self, Identified};
 use crate::stage::{inject, route};
 use crate::stop::Refusal;
 
+/// What an API key meets where nobody looks at its header.
+const UNASKED: &str = "this route takes no API keys: name an authenticator of kind api_keys under its `accept`, with `type: jwt` or `both`";
+
 /// What is to be explained.
 pub struct Question {
     /// A path, or the name of a route.
@@ -110,7 +113,10 @@ pub async fn explain(
                     .collect(),
             }
         }
-        Err(Refused { refusal, hints }) => {
+        Err(Refused { refusal, mut hints }) => {
+            if matches!(refusal, Refusal::MissingCredentials) && question.api_key.is_some() {
+                hints = vec![UNASKED.into()];
+            }
             let public = refusal.public();
             Verdict::Refused {
                 status: public.status.as_u16(),

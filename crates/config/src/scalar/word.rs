@@ -93,6 +93,14 @@ impl Word for Profile {
         ("development", Profile::Development),
         ("production", Profile::Production),
     ];
+
+    fn why_not(_: &str) -> Option<Flaw> {
+        Some(
+            Flaw::new("is not one of development, production").hint(
+                "`production` refuses whatever is dangerous, `development` warns of it; the words are written so",
+            ),
+        )
+    }
 }
 
 impl Word for Level {

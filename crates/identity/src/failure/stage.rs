@@ -1,6 +1,7 @@
 //! At which stage of a decision a failure stands, and what to do about it: for `portcullis explain`.
 
 use super::Failure;
+use crate::api_keys::NO_TOKEN;
 
 /// The stages at which a credential is judged, in the order in which most credentials come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,9 @@ impl Failure {
             }
             Self::IdentitiesDisagree { .. } => {
                 "send only one of the two, or say under `acts_for` of the key whose tokens it may come with"
+            }
+            Self::NotAJwt(what) if *what == NO_TOKEN => {
+                "send it in the header of API keys, which is X-API-Key if nothing else is configured; `explain` takes it with --api-key"
             }
             Self::NotAJwt(_) => {
                 "ask the provider for an access token for this resource; opaque tokens need an authenticator that asks the provider about them"

@@ -106,7 +106,10 @@ pub(super) fn check(
     if let Err(why) = concerned
         && !wanted.is_empty()
     {
-        notes.wrong(&danger, why);
+        notes.wrong(
+            &danger,
+            Flaw::new(why).hint("take it away: this kind has nothing dangerous to offer"),
+        );
     }
     let Some(fields) = kind.fields() else {
         return dangers;
@@ -116,6 +119,10 @@ pub(super) fn check(
     let said_any =
         matches!(fields.audiences, Some(List::Other(Written::Plain(word))) if word == "any");
     let audiences = block.key("audiences");
+    if said_any {
+        *fields.audiences = None; // also where the name is missing: that it is no list is not what is wrong
+        dangers.any_audience = true;
+    }
     if said(
         &audiences,
         ANY,
@@ -124,8 +131,6 @@ pub(super) fn check(
         "write `audiences: any`",
         notes,
     ) {
-        *fields.audiences = None;
-        dangers.any_audience = true;
         notes.warn(
             &danger,
             "any_audience: tokens that were made for other services count here",

@@ -74,11 +74,7 @@ fn x2_x3_x21_each_is_said_by_its_name_and_by_its_bound() {
         }
         for (kind, bound_alone) in each(bound, "") {
             let place = format!("authenticators.a.{kind}.{key}: needs {name} under dangerous");
-            assert!(
-                problems(&bound_alone).contains(&place),
-                "{:?}",
-                problems(&bound_alone)
-            );
+            assert_eq!(problems(&bound_alone), [place], "and nothing else is wrong");
         }
     }
     for (_, usual) in each("leeway: 1s", "") {
