@@ -7,6 +7,7 @@ use testbed::Idp;
 use testbed::idp::TokenBuilder;
 
 use super::Stage;
+use crate::introspection;
 use crate::setting::{call, world, world_of};
 use crate::tree::read;
 
@@ -312,6 +313,19 @@ async fn s4_18_s3_27_s3_30_i_7_i_8_what_the_page_quotes_is_what_the_log_says() {
         let cause = entry["cause"].as_str().unwrap();
         assert!(cause.contains(words), "{words}: {cause}");
         told.insert(words.to_owned());
+    }
+    let central = introspection::world("").await;
+    central.idp.answer(introspection::PATH, 401, &[], "{}");
+    for words in [
+        "cannot be asked about the token",
+        "token is not active, says the provider",
+    ] {
+        let refused = introspection::call(&central, "unknown").send().await;
+        let reference = refused.json()["reference"].as_str().unwrap().to_owned();
+        let line = central.gateway.wait_for_log(&reference).await;
+        assert!(line.contains(words), "{line}");
+        told.insert(words.to_owned());
+        central.idp.answer_normally(introspection::PATH);
     }
     assert_eq!(
         quoted(),
