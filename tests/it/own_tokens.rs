@@ -106,6 +106,8 @@ async fn s0_33_t_jw2_without_an_authorization_server_clients_are_told_that_there
         "resource": world.gateway.url("/mcp"),
         "scopes_supported": ["mcp:tools"],
         "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519", "ES384", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"],
+            "dpop_bound_access_tokens_required": false,
     });
     assert_eq!(document.send().await.is(200).json(), expected);
     for path in [
