@@ -17,6 +17,7 @@ mod audit_outages;
 mod audit_reload;
 mod back_channel;
 mod bodies;
+mod bound_certificates;
 mod certificates;
 mod challenges;
 mod collectors;
