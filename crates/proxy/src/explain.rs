@@ -335,7 +335,7 @@ fn hint(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Unproven(failure) => Some(failure.hint()),
         Refusal::MissingCredentials => Some("give --token or --api-key"),
         Refusal::InsufficientScope { .. } => Some(
-            "ask the provider for these scopes; it grants what the user and the client are entitled to. If another of its scopes means the same, say so under `scope_map`",
+            "ask whoever issues the credential for these scopes: a provider grants what the user and the client are entitled to, `portcullis token` takes --scope, a key has them in its entry. If another scope means the same, say so under `scope_map`",
         ),
         Refusal::IdentityTooLarge => Some("have the provider write fewer groups into the token"),
         _ => None, // no other is met here without being explained where it is made

@@ -140,7 +140,7 @@ impl Failure {
                 "compare the token's `iss` with `issuer` of the route's authenticators: every character counts, also a slash at the end"
             }
             Self::AudienceMismatch { .. } => {
-                "ask the provider for a token for the expected resource (`resource` or `audience`), or name what it writes under `audiences`"
+                "ask whoever issues it for a token for the expected resource (providers: `resource` or `audience`; `portcullis token`: --audience), or name what is written there under `audiences`"
             }
             Self::MissingSubject => {
                 "have the provider write `sub`, or name another claim under `claims.subject`"
