@@ -16,9 +16,14 @@ pub struct SharedSecret {
 /// Two configurations are compared when one replaces the other. Nobody who presents a credential gets here, so time tells nothing.
 impl PartialEq for SharedSecret {
     fn eq(&self, other: &Self) -> bool {
-        self.jwt == other.jwt
-            && self.algorithm == other.algorithm
-            && self.secret.expose() == other.secret.expose()
+        let Self {
+            jwt,
+            algorithm,
+            secret,
+        } = self;
+        *jwt == other.jwt
+            && *algorithm == other.algorithm
+            && secret.expose() == other.secret.expose()
     }
 }
 
