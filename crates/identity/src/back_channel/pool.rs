@@ -12,6 +12,8 @@ use super::{BackChannel, FetchError, Reach, body, transport};
 
 /// A client knows the certificates of the moment it was made: so long it may go on with them.
 const RENEW: Duration = Duration::from_mins(10);
+/// When to try again after it could not be renewed.
+const AGAIN: Duration = Duration::from_mins(1);
 /// Connections that nobody uses now; more are closed.
 const IDLE: usize = 16;
 /// Shorter than what servers and what stands between usually allow: a connection they have closed is a call that fails.
@@ -48,18 +50,33 @@ impl Pool {
     async fn client(&self) -> Result<Client, FetchError> {
         let mut kept = self.kept.lock().await;
         let now = Instant::now();
-        if let Some((client, until)) = &*kept
-            && now < *until
-        {
-            return Ok(client.clone());
-        }
+        let known = match &mut *kept {
+            Some((client, until)) if now < *until => return Ok(client.clone()),
+            Some((client, until)) => {
+                // before trying, so that a file that cannot be read now is tried once in a while and not by every call
+                *until = now + AGAIN;
+                Some(client.clone())
+            }
+            None => None,
+        };
+        let client = match (self.make().await, known) {
+            (Ok(client), _) => client,
+            (Err(error), Some(known)) => {
+                tracing::warn!(url = %self.url, cause = %error, "the connections to this provider are not renewed: the old ones serve on");
+                return Ok(known);
+            }
+            (Err(error), None) => return Err(error),
+        };
+        *kept = Some((client.clone(), now + RENEW));
+        Ok(client)
+    }
+
+    async fn make(&self) -> Result<Client, FetchError> {
         let client = self.channel.client(&self.url, Reach::Anywhere).await?;
-        let client = client
+        client
             .pool_max_idle_per_host(IDLE)
             .pool_idle_timeout(IDLE_FOR)
             .build()
-            .map_err(transport)?;
-        *kept = Some((client.clone(), now + RENEW));
-        Ok(client)
+            .map_err(transport)
     }
 }

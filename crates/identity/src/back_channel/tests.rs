@@ -155,6 +155,22 @@ async fn sec_20_a_configured_authority_is_believed_and_without_it_nobody_is() {
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
+#[tokio::test]
+async fn sec_20_a_ca_file_that_breaks_does_not_stop_a_client_that_works() {
+    let (url, root) = https().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, root).unwrap();
+    let pool = Pool::new(BackChannel::new(Some(file.clone()), None), url);
+    let ask = async || pool.post(http::HeaderMap::new(), String::new(), 100).await;
+    ask().await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(11)).await;
+    tokio::time::resume();
+    ask().await.unwrap();
+}
+
 #[test]
 fn trap_10_there_are_roots_in_an_image_that_has_none() {
     assert!(!system().is_empty());
