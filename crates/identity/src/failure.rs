@@ -226,7 +226,30 @@ impl Failure {
         match self {
             Self::MalformedApiKey(_) | Self::UnknownApiKey(_) | Self::ApiKeyExpired { .. } => true,
             Self::Denied(by) => *by == BY_KEY,
-            _ => false, // whatever else there will be is about tokens
+            Self::MalformedCredentials(_)
+            | Self::IdentitiesDisagree { .. }
+            | Self::NotAJwt(_)
+            | Self::MalformedToken(_)
+            | Self::AlgorithmNotAllowed { .. }
+            | Self::TokenTypeNotAllowed(_)
+            | Self::CriticalHeader
+            | Self::UnknownKey(_)
+            | Self::InvalidSignature(_)
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::MissingExpiry
+            | Self::LifetimeTooLong(_)
+            | Self::IssuerMismatch { .. }
+            | Self::AudienceMismatch { .. }
+            | Self::MissingSubject
+            | Self::ProofRequired(_)
+            | Self::InvalidProof(_)
+            | Self::OtherKey(_)
+            | Self::NonceNeeded(_)
+            | Self::Inactive
+            | Self::JwksUnreachable { .. }
+            | Self::IntrospectionFailed { .. }
+            | Self::ProofsFull(_) => false,
         }
     }
 

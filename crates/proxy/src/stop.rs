@@ -179,18 +179,43 @@ fn unproven(failure: &Failure) -> Public {
             Challenge::None,
         );
     }
-    let description = match failure {
-        Failure::Expired { .. } => "Token expired",
-        Failure::ApiKeyExpired { .. } => "API key expired",
-        Failure::InvalidProof(_) => "the DPoP proof was not accepted",
-        Failure::NonceNeeded(_) => "the DPoP proof needs this nonce",
-        _ => "the credential was not accepted",
+    let (description, error) = match failure {
+        Failure::Expired { .. } => ("Token expired", ErrorCode::InvalidToken),
+        Failure::ApiKeyExpired { .. } => ("API key expired", ErrorCode::InvalidToken),
+        Failure::InvalidProof(_) => (
+            "the DPoP proof was not accepted",
+            ErrorCode::InvalidDpopProof,
+        ),
+        Failure::NonceNeeded(_) => ("the DPoP proof needs this nonce", ErrorCode::UseDpopNonce),
+        Failure::MalformedCredentials(_)
+        | Failure::MalformedApiKey(_)
+        | Failure::UnknownApiKey(_)
+        | Failure::IdentitiesDisagree { .. }
+        | Failure::NotAJwt(_)
+        | Failure::MalformedToken(_)
+        | Failure::AlgorithmNotAllowed { .. }
+        | Failure::TokenTypeNotAllowed(_)
+        | Failure::CriticalHeader
+        | Failure::UnknownKey(_)
+        | Failure::InvalidSignature(_)
+        | Failure::NotYetValid { .. }
+        | Failure::MissingExpiry
+        | Failure::LifetimeTooLong(_)
+        | Failure::IssuerMismatch { .. }
+        | Failure::AudienceMismatch { .. }
+        | Failure::MissingSubject
+        | Failure::ProofRequired(_)
+        | Failure::OtherKey(_)
+        | Failure::Inactive
+        | Failure::Denied(_)
+        | Failure::JwksUnreachable { .. }
+        | Failure::IntrospectionFailed { .. }
+        | Failure::ProofsFull(_) => ("the credential was not accepted", ErrorCode::InvalidToken),
     };
-    let challenge = match failure {
-        key if key.is_of_key() => Challenge::Plain, // no token is at fault
-        Failure::InvalidProof(_) => Challenge::Error(ErrorCode::InvalidDpopProof),
-        Failure::NonceNeeded(_) => Challenge::Error(ErrorCode::UseDpopNonce),
-        _ => Challenge::Error(ErrorCode::InvalidToken),
+    let challenge = if failure.is_of_key() {
+        Challenge::Plain // no token is at fault
+    } else {
+        Challenge::Error(error)
     };
     public(401, reason, description, challenge)
 }

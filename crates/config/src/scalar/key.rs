@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::name::{HeaderName, not_for_identity};
 use super::{INTERPOLATED, Scalar};
 use crate::checked::API_KEY_PREFIX;
+use crate::date_time::DateTime;
 use crate::problem::Flaw;
 
 /// The SHA-256 of a key.
@@ -244,17 +245,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 /// As it is written, in UTC.
 pub(crate) fn show_moment(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march = (5 * day + 2) / 153;
-    let day = day - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{}Z", DateTime::of(seconds))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use config::DateTime;
+
 /// Bytes of one string, before it is escaped.
 pub(super) const LONGEST: usize = 256;
 /// Stands at the end of what was longer.
@@ -135,21 +137,10 @@ fn is_harmless(character: char) -> bool {
 
 /// RFC 3339 in UTC with milliseconds.
 fn time(out: &mut String, since_1970: Duration) {
-    let seconds = since_1970.as_secs();
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days as a date, in years that begin in March: then the leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march = (5 * day + 2) / 153;
-    let day = day - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
     let _infallible = write!(
         out,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        "{}.{:03}Z",
+        DateTime::of(since_1970.as_secs()),
         since_1970.subsec_millis()
     );
 }
