@@ -1,5 +1,11 @@
 //! Event streams (WHATWG HTML section 9.2), as far as somebody in the middle must understand them.
 
+mod event;
+mod splitter;
+
+pub use event::Event;
+pub use splitter::{Splitter, TooLong};
+
 /// A comment that keeps a connection alive. It may be written only where [`Boundary::is_between_events`] says so.
 pub const KEEPALIVE: &[u8] = b": keepalive\n\n";
 
