@@ -1,5 +1,6 @@
 //! Event streams (WHATWG HTML section 9.2), as far as somebody in the middle must understand them.
 
+pub mod endpoint;
 mod event;
 mod splitter;
 

@@ -144,6 +144,12 @@ impl Splitter {
         whole.then(|| Event::read(self.held, self.before == Before::Nothing))
     }
 
+    /// All bytes that belong to no piece so far.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.held.drain(..self.begin);
+        self.held
+    }
+
     /// Where the piece ends that begins at `begin`, if its end has come.
     fn scan(&mut self) -> Option<usize> {
         loop {
