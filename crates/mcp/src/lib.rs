@@ -1,3 +1,4 @@
 //! What MCP says on the wire; no I/O.
 
+pub mod binding;
 pub mod sse;
