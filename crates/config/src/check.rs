@@ -18,7 +18,7 @@ pub use deny::deny_list;
 
 use dangerous::dangerous;
 
-use crate::checked::{Config, Level, LogFormat, Logging, Profile};
+use crate::checked::{Config, Level, LogFormat, Logging, Profile, Sessions};
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::{Problem, Problems};
@@ -80,6 +80,7 @@ pub(crate) fn check(
         audit,
         credential_cache,
         deny,
+        sessions: Sessions::default(),
         // Without a problem, every one of them is there.
         authenticators: authenticators
             .into_iter()

@@ -3,6 +3,7 @@
 //! Nothing here is optional because it was left out of the file; an `Option` means that absence has a meaning. Only `check` makes
 //! these values, so whoever holds a [`Config`] need not ask again whether it is sound.
 
+mod access;
 mod admin;
 mod api_keys;
 mod audit;
@@ -13,6 +14,7 @@ mod introspection;
 mod own;
 mod proof;
 mod server;
+mod sessions;
 mod upstream;
 
 use std::time::Duration;
@@ -21,6 +23,9 @@ use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
 use crate::scalar::word::Word as _;
 
+pub use access::{
+    Access, Calls, ChallengeAt, Discovery, ListFilter, PolicyMode, RateLimit, ToolRule, Unlisted,
+};
 pub use admin::{Admin, AdminListen};
 pub use api_keys::{API_KEY_ISSUER, API_KEY_PREFIX, ActsFor, ApiKeys, KeyHolder};
 pub use audit::{Audit, AuditLevel, AuditSink, OnFull};
@@ -36,6 +41,7 @@ pub use proof::{CertificateFormat, ClientCertificate, Dpop, SenderConstrained};
 pub use server::{
     ClientAuth, Clients, Cors, Hsts, Limits, Pair, Period, Rate, Server, Timeouts, Tls, TlsVersion,
 };
+pub use sessions::{EncryptionKey, Sessions};
 pub use upstream::{Member, OwnCertificate, Upstream, UpstreamTls};
 
 /// One complete configuration.
@@ -50,6 +56,7 @@ pub struct Config {
     /// Upper bound in bytes of what verified credentials may occupy (`credential_cache`).
     pub credential_cache: u64,
     pub deny: Deny,
+    pub sessions: Sessions,
     /// In the order of their names; routes refer to them by index.
     pub authenticators: Vec<Authenticator>,
     pub routes: Vec<Route>,
@@ -105,6 +112,10 @@ pub struct Route {
     pub upstream: Upstream,
     pub transport: Transport,
     pub auth: Auth,
+    /// At its default on routes of transport `http`.
+    pub access: Access,
+    /// `None`: nothing is counted.
+    pub rate_limit: Option<RateLimit>,
     pub identity: Identity,
     pub streams: Streams,
 }
@@ -113,6 +124,8 @@ pub struct Route {
 pub enum Transport {
     /// Streamable HTTP.
     Mcp,
+    /// HTTP+SSE of MCP 2024-11-05: a stream of events, and a path to post to that it names.
+    Sse,
     /// Any web application.
     Http,
 }
@@ -146,6 +159,10 @@ pub struct Requirement {
     pub required_scopes: Vec<Box<str>>,
     pub sender_constrained: SenderConstrained,
     pub dpop: Dpop,
+    /// [`ChallengeAt::Connect`] unless something is public.
+    pub challenge: ChallengeAt,
+    /// A second path to the same, where nothing is public: for clients that ask for a login at `initialize` or never.
+    pub challenge_path: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -211,7 +211,7 @@ pub(crate) struct Route {
     /// request keeps its own.
     #[schemars(required)]
     pub(crate) upstream: Option<ManyOrBlock<Location, Upstream>>,
-    /// mcp (default): Streamable HTTP. http: any web application.
+    /// mcp (default): Streamable HTTP. sse: HTTP+SSE of MCP 2024-11-05. http: any web application.
     pub(crate) transport: Option<Text<Transport>>,
     /// Who may come in.
     pub(crate) auth: Option<Block<Auth>>,

@@ -146,6 +146,8 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
                 failures_per_address: None,
                 header_bytes: 1,
                 body_bytes: 1,
+                inspect_memory: 1,
+                list_bytes: 1,
                 streams_per_connection: 1,
             },
             timeouts: Timeouts {
@@ -170,6 +172,7 @@ pub(crate) fn config(authenticators: Vec<(&str, AuthenticatorKind)>) -> Config {
         audit: None,
         credential_cache: 1024 * 1024,
         deny: Deny::default(),
+        sessions: config::Sessions::default(),
         authenticators: authenticators
             .into_iter()
             .map(|(name, kind)| Authenticator {
@@ -198,6 +201,8 @@ pub(crate) fn route(headers: IdentityHeaders) -> Route {
         },
         transport: Transport::Mcp,
         auth: Auth::Anonymous,
+        access: config::Access::default(),
+        rate_limit: None,
         identity: Identity {
             headers,
             strip: Vec::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::{dangerous, server as listener};
-use crate::checked::{Route, Server, Streams, Transport};
+use crate::checked::{Access, Route, Server, Streams, Transport};
 use crate::host::HostPattern;
 use crate::notes::Notes;
 use crate::place::Place;
@@ -124,6 +124,8 @@ fn route(
         upstream: upstream?,
         transport,
         auth: auth?,
+        access: Access::default(),
+        rate_limit: None,
         identity,
         streams,
     })
@@ -150,7 +152,7 @@ fn subpaths(
 ) -> bool {
     let written = notes.text(place, field);
     match transport {
-        Transport::Mcp => written.unwrap_or(false),
+        Transport::Mcp | Transport::Sse => written.unwrap_or(false),
         Transport::Http => {
             if written == Some(false) {
                 notes.wrong(

@@ -272,6 +272,8 @@ fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> 
             4 * MIB,
             1..=1024 * GIB,
         ),
+        inspect_memory: 256 * MIB,
+        list_bytes: 4 * MIB,
         streams_per_connection: notes.count(
             &place.key("streams_per_connection"),
             raw.streams_per_connection.as_ref(),

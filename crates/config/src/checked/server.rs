@@ -118,6 +118,10 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of one request body.
     pub body_bytes: u64,
+    /// Bytes of all request bodies together that are held to be read.
+    pub inspect_memory: u64,
+    /// Bytes of one list in an answer that is filtered.
+    pub list_bytes: u64,
     /// Concurrent h2 streams of one connection.
     pub streams_per_connection: u32,
 }

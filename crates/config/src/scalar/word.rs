@@ -224,16 +224,12 @@ impl Word for TokenType {
 }
 
 impl Word for Transport {
-    const EXPECTED: &'static str = "mcp or http";
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("mcp", Transport::Mcp), ("http", Transport::Http)];
-
-    fn why_not(text: &str) -> Option<Flaw> {
-        (text == "sse").then(|| {
-            Flaw::new("is not supported yet")
-                .hint("`mcp` is Streamable HTTP, `http` is any web application")
-        })
-    }
+    const EXPECTED: &'static str = "one of mcp, sse, http";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("mcp", Transport::Mcp),
+        ("sse", Transport::Sse),
+        ("http", Transport::Http),
+    ];
 }
 
 impl Word for Algorithm {

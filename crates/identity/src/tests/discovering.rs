@@ -144,6 +144,8 @@ async fn x20_two_names_for_one_provider_on_one_route_do_not_start() {
             required_scopes: Vec::new(),
             sender_constrained: config::SenderConstrained::Optional,
             dpop: config::Dpop::default(),
+            challenge: config::ChallengeAt::default(),
+            challenge_path: None,
         });
         config.routes.push(route);
         Authenticators::start(&config, clock()).await.map(|_| ())

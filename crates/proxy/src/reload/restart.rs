@@ -17,6 +17,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Vec<String> {
         audit,
         credential_cache: _,
         deny: _,
+        sessions: _,
         authenticators: _,
         routes: _,
     } = new;

@@ -61,7 +61,7 @@ impl Target {
                 *endpoint != Endpoint::Reserved,
             ),
             Self::Site(site) => match site.transport {
-                Transport::Mcp => (&plan.origins, MCP_METHODS, true),
+                Transport::Mcp | Transport::Sse => (&plan.origins, MCP_METHODS, true),
                 Transport::Http => (&plan.origins, ALL_METHODS, false),
             },
         };

@@ -122,7 +122,9 @@ async fn receive(site: &Site, answer: Response<Download>) -> Result<Response<Bod
     drop_foreign_cookies(&mut head.headers);
     let body = match site.transport {
         Transport::Http => Body::Passed(body),
-        Transport::Mcp => protocol_answer(head.status, &mut head.headers, body).await?,
+        Transport::Mcp | Transport::Sse => {
+            protocol_answer(head.status, &mut head.headers, body).await?
+        }
     };
     Ok(Response::from_parts(head, body))
 }

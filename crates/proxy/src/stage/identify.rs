@@ -88,7 +88,9 @@ pub(crate) async fn caller(
 /// Refuses credentials in the query, in whatever spelling, even beside a good header (S3-24, AUD-6).
 pub(crate) fn credential_free(query: &str, transport: Transport) -> Result<(), Refusal> {
     let names: &[&'static str] = match transport {
-        Transport::Mcp => &["access_token", "token", "api_key", "x_api_key", "jwt"],
+        Transport::Mcp | Transport::Sse => {
+            &["access_token", "token", "api_key", "x_api_key", "jwt"]
+        }
         Transport::Http => &["access_token"],
     };
     for pair in query.split(['&', ';']) {

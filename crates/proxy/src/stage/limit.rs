@@ -252,12 +252,14 @@ pub(crate) fn stream(
 ) -> Result<Ticket, Refusal> {
     let (caller, client) = (granted.caller(), arrival.client);
     match (site.transport, &arrival.head.method) {
-        (Transport::Mcp, &Method::GET) => Ok(Ticket::Held(take(plan, site, caller, client)?)),
+        (Transport::Mcp | Transport::Sse, &Method::GET) => {
+            Ok(Ticket::Held(take(plan, site, caller, client)?))
+        }
         (Transport::Http, &Method::GET) if asks_for_events(&arrival.head.headers) => {
             Ok(Ticket::Held(take(plan, site, caller, client)?))
         }
         (Transport::Http, &Method::GET) => Ok(Ticket::Open),
-        (Transport::Mcp, &Method::POST) => {
+        (Transport::Mcp | Transport::Sse, &Method::POST) => {
             let (streams, most) = (&plan.shared.limits.streams, plan.limits.streams);
             if streams.is_full(|streams| of_address(streams, client), most) {
                 return Err(Exceeded::StreamsOfAddress(most).into());

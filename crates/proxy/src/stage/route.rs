@@ -150,7 +150,7 @@ fn plain(path: &str) -> String {
 pub(crate) fn method(site: &Site, arrival: &Arrival) -> Result<(), Refusal> {
     let method = &arrival.head.method;
     match site.transport {
-        Transport::Mcp => match *method {
+        Transport::Mcp | Transport::Sse => match *method {
             Method::GET | Method::DELETE if has_body(arrival) => {
                 Err(Refusal::Ambiguous("a body on GET or DELETE"))
             }

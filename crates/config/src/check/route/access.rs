@@ -4,7 +4,9 @@ mod opaque;
 
 use super::proof;
 use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
-use crate::checked::{AudienceClaim, Auth, Families, Requirement, SenderConstrained, Server};
+use crate::checked::{
+    AudienceClaim, Auth, ChallengeAt, Families, Requirement, SenderConstrained, Server,
+};
 use crate::notes::{Listed, Notes};
 use crate::place::Place;
 use crate::problem::Flaw;
@@ -90,6 +92,8 @@ pub(super) fn check(
         required_scopes: scopes.items.into_iter().map(|Scope(text)| text).collect(),
         sender_constrained,
         dpop,
+        challenge: ChallengeAt::Connect,
+        challenge_path: None,
     }))
 }
 

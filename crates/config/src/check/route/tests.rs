@@ -165,7 +165,8 @@ fn transports() {
         "subpaths",
         "is always true with transport http",
     );
-    field("transport: sse", "transport", "`sse` is not supported yet");
+    let route = read("transport: sse");
+    assert_eq!((route.transport, route.subpaths), (Transport::Sse, false));
 }
 
 #[test]

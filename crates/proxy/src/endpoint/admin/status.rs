@@ -53,6 +53,7 @@ pub(super) fn of(plan: &Plan) -> Value {
 fn route(site: &Site) -> Value {
     let transport = match site.transport {
         config::Transport::Mcp => "mcp",
+        config::Transport::Sse => "sse",
         config::Transport::Http => "http",
     };
     let upstream: Vec<_> = site
