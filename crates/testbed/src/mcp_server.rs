@@ -1,8 +1,9 @@
-//! A small MCP server over Streamable HTTP that speaks both eras, at `/mcp`.
+//! A small MCP server over Streamable HTTP that speaks both eras, at `/mcp`, and over HTTP+SSE, at `/sse`.
 //!
 //! It trusts whoever reaches it, as a server behind a gateway does; it answers in JSON where the client takes JSON, and in an event
 //! stream otherwise and for tools that have progress to tell.
 
+mod http_sse;
 mod legacy;
 mod modern;
 mod tools;
@@ -34,6 +35,7 @@ pub struct McpServer {
 struct Shared {
     requests: AtomicUsize,
     sessions: Mutex<BTreeMap<String, legacy::Session>>,
+    streams: Mutex<BTreeMap<String, http_sse::Events>>,
 }
 
 impl McpServer {
@@ -54,6 +56,12 @@ impl McpServer {
         &self.url
     }
 
+    /// Where its streams of HTTP+SSE begin.
+    pub fn sse_url(&self) -> String {
+        let origin = self.url.trim_end_matches("/mcp");
+        format!("{origin}{}", http_sse::STREAM)
+    }
+
     /// How many HTTP requests it has had.
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::Relaxed)
@@ -64,16 +72,22 @@ impl Shared {
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<String, legacy::Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<String, http_sse::Events>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Handler for Shared {
     async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Response<Body> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        if request.uri().path() != "/mcp" {
-            return http_server::plain(404, "the endpoint is /mcp");
-        }
         if !is_near(&request) {
             return http_server::plain(403, "pages from elsewhere have no business here");
+        }
+        match request.uri().path() {
+            "/mcp" => {}
+            http_sse::STREAM | http_sse::MESSAGES => return http_sse::answer(&self, &request),
+            _ => return http_server::plain(404, "the endpoint is /mcp"),
         }
         match *request.method() {
             Method::POST => {

@@ -342,3 +342,50 @@ async fn tm_4_pages_from_elsewhere_are_refused() {
     get("https://evil.example").await.is(403);
     get("null").await.is(403);
 }
+
+#[tokio::test]
+async fn a_conversation_over_http_sse() {
+    let server = McpServer::start().await.unwrap();
+    assert!(server.sse_url().ends_with("/sse"));
+    let client = client(&server);
+    let mut stream = client.get("/sse").open().await;
+    assert_eq!(stream.status, 200);
+    let endpoint = stream.event().await.unwrap();
+    assert_eq!(endpoint.event.as_deref(), Some("endpoint"));
+    assert!(endpoint.data.starts_with("/messages?sessionId="));
+    let post = |id, method, params| client.post(&endpoint.data).rpc(id, method, &params).send();
+    for (id, method, params, expected) in [
+        (
+            1,
+            "initialize",
+            json!({}),
+            r#""protocolVersion":"2024-11-05""#,
+        ),
+        (2, "tools/list", json!({}), r#""name":"echo""#),
+        (
+            3,
+            "tools/call",
+            json!({"name": "echo", "arguments": {"message": "hi"}}),
+            "hi",
+        ),
+        (
+            4,
+            "tools/call",
+            json!({"name": "slow", "arguments": {"steps": 1}}),
+            "content",
+        ),
+        (5, "nonsense", json!({}), "-32601"),
+    ] {
+        let accepted = post(id, method, params).await;
+        assert_eq!(accepted.is(202).text(), "Accepted");
+        let answer = stream.event().await.unwrap();
+        assert_eq!(answer.event.as_deref(), Some("message"));
+        assert!(answer.data.contains(&format!(r#""id":{id}"#)));
+        assert!(answer.data.contains(expected), "{}", answer.data);
+    }
+    let unknown = client
+        .post("/messages?sessionId=x")
+        .rpc(6, "ping", &json!({}));
+    assert_eq!(unknown.send().await.is(404).text(), "Session not found");
+    client.post("/sse").send().await.is(405);
+}
