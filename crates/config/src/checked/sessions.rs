@@ -11,18 +11,39 @@ pub struct Sessions {
 
 /// Bytes that every other key of the gateway is derived from (SEC-72). Never shown.
 #[derive(Clone)]
-pub struct EncryptionKey(Box<[u8]>);
+pub struct EncryptionKey {
+    bytes: Box<[u8]>,
+    is_text: bool,
+}
 
 impl EncryptionKey {
-    /// At least 32 bytes.
+    /// What `base64:` or `hex:` stands for: at least 32 bytes, by chance each.
     #[expect(dead_code, reason = "the key of the file comes next")]
     pub(crate) fn new(bytes: impl Into<Box<[u8]>>) -> Self {
-        EncryptionKey(bytes.into())
+        let bytes = bytes.into();
+        EncryptionKey {
+            bytes,
+            is_text: false,
+        }
+    }
+
+    /// Any other text of at least 32 characters, for development.
+    #[expect(dead_code, reason = "the key of the file comes next")]
+    pub(crate) fn text(text: &str) -> Self {
+        EncryptionKey {
+            bytes: text.as_bytes().into(),
+            is_text: true,
+        }
     }
 
     /// The key itself: what `base64:` or `hex:` stands for, else the bytes of the text.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Whether somebody may have thought of it: it has to be made costly to guess before it is a key.
+    pub fn is_text(&self) -> bool {
+        self.is_text
     }
 }
 
@@ -35,7 +56,7 @@ impl fmt::Debug for EncryptionKey {
 /// Two configurations are compared when one replaces the other. Nobody who presents a credential gets here, so time tells nothing.
 impl PartialEq for EncryptionKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.bytes == other.bytes && self.is_text == other.is_text
     }
 }
 
