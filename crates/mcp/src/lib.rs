@@ -1,4 +1,6 @@
 //! What MCP says on the wire; no I/O.
 
 pub mod binding;
+pub mod message;
+pub mod operation;
 pub mod sse;
