@@ -17,7 +17,7 @@ pub(super) fn text(body: &[u8]) -> Result<&str, Unreadable> {
     if openings(body) > MAX_NESTING && nesting(body) > MAX_NESTING {
         return Err(Unreadable::Ambiguous("nested deeper than 128 levels"));
     }
-    if has_lone_surrogate(text) {
+    if may_name_surrogates(body) && has_lone_surrogate(text) {
         return Err(Unreadable::Ambiguous("half of a surrogate pair"));
     }
     Ok(text)
@@ -36,6 +36,19 @@ fn openings(body: &[u8]) -> usize {
             )
         })
         .sum()
+}
+
+/// Whether `\ud` is anywhere, with which all escapes of surrogates begin.
+fn may_name_surrogates(body: &[u8]) -> bool {
+    // without a way out of the loop, so that the compiler takes many bytes at a time
+    let second = body.get(1..).unwrap_or_default();
+    let third = body.get(2..).unwrap_or_default();
+    let mut found = 0;
+    for ((first, second), third) in body.iter().zip(second).zip(third) {
+        found |=
+            u8::from(*first == b'\\') & u8::from(*second == b'u') & u8::from(third | 0x20 == b'd');
+    }
+    found != 0
 }
 
 /// The deepest nesting outside strings.
