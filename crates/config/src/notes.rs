@@ -36,6 +36,22 @@ pub(crate) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
+    /// Elements that were read by hand, each with its index.
+    pub(crate) fn of(items: Vec<(usize, T)>, present: bool, whole: bool) -> Self {
+        let (indices, items) = items.into_iter().unzip();
+        Listed {
+            items,
+            indices,
+            present,
+            whole,
+        }
+    }
+
+    /// Each element with its index in the list as it was written.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.indices.iter().copied().zip(&self.items)
+    }
+
     /// Each element with its place.
     pub(crate) fn placed<'l>(&'l self, place: &'l Place) -> impl Iterator<Item = (Place, &'l T)> {
         self.indices

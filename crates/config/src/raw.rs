@@ -3,6 +3,7 @@
 //! Every field is an `Option`, nothing has a default yet, and nothing is judged. The words over the fields are what an editor shows
 //! to the person who writes the file: they become the descriptions of the JSON Schema.
 
+mod access;
 mod api_keys;
 mod deny;
 mod introspection;
@@ -18,8 +19,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::checked::{
-    AdminListen, Algorithm, AudienceClaim, IdentityHeaders, Level, LogFormat, OnFull, Profile,
-    SenderConstrained, Start as StartWord, TokenType, Transport,
+    AdminListen, Algorithm, AudienceClaim, ChallengeAt, IdentityHeaders, Level, LogFormat, OnFull,
+    Profile, SenderConstrained, Start as StartWord, TokenType, Transport,
 };
 use crate::claim_path::ClaimPath;
 use crate::host::HostPattern;
@@ -33,6 +34,7 @@ use crate::scalar::word::{AuditChoice, AuthType};
 use crate::secret::ProxyUrl;
 use crate::written::{Block, List, ManyOrBlock, OneOrMany, Table, Text, WordOrTable};
 
+pub(crate) use access::{Access, RateLimit, ToolRule};
 pub(crate) use api_keys::{ActsFor, ApiKey, ApiKeys};
 pub(crate) use deny::{Deny, DenyEntry};
 pub(crate) use introspection::Introspection;
@@ -215,6 +217,10 @@ pub(crate) struct Route {
     pub(crate) transport: Option<Text<Transport>>,
     /// Who may come in.
     pub(crate) auth: Option<Block<Auth>>,
+    /// What callers may do, of transport mcp and sse. Default: who is let in may do everything, and nobody else anything.
+    pub(crate) access: Option<Block<Access>>,
+    /// How often one caller may ask; one address, where it has not logged in. Default: as often as it likes.
+    pub(crate) rate_limit: Option<Block<RateLimit>>,
     /// How the upstream is told who calls.
     pub(crate) identity: Option<Block<Identity>>,
     /// Long answers.
@@ -239,6 +245,11 @@ pub(crate) struct Auth {
     pub(crate) sender_constrained: Option<Text<SenderConstrained>>,
     /// What is asked of DPoP proofs.
     pub(crate) dpop: Option<Block<Dpop>>,
+    /// Where something is public: when a client is sent to log in. connect: on `initialize` and `server/discover` already. call (default
+    /// there): when something is used that is not public.
+    pub(crate) challenge: Option<Text<ChallengeAt>>,
+    /// With `challenge: call`: a second path to the same, where nothing is public, for clients that log in on connecting or never.
+    pub(crate) challenge_path: Option<Text<RoutePath>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

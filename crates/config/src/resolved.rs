@@ -1,5 +1,6 @@
 //! The complete configuration as YAML: every default written out, ready to be read again.
 
+mod access;
 mod api_keys;
 mod authenticator;
 mod proof;
@@ -121,6 +122,14 @@ fn route(route: &Route, authenticators: &[Authenticator]) -> Value {
         ("upstream", upstream(&route.upstream)),
         ("transport", word(&route.transport)),
         ("auth", auth(&route.auth, authenticators)),
+        ("access", access::access(route)),
+        (
+            "rate_limit",
+            route
+                .rate_limit
+                .as_ref()
+                .map_or(Value::Null, access::rate_limit),
+        ),
         ("identity", identity(&route.identity)),
         ("streams", streams(&route.streams)),
         ("dangerous", list(danger.map(text))),
@@ -165,6 +174,14 @@ fn auth(auth: &Auth, authenticators: &[Authenticator]) -> Value {
                 ("required_scopes", texts(&requirement.required_scopes)),
                 ("sender_constrained", word(&requirement.sender_constrained)),
                 ("dpop", proof::dpop(&requirement.dpop)),
+                ("challenge", word(&requirement.challenge)),
+                (
+                    "challenge_path",
+                    requirement
+                        .challenge_path
+                        .as_deref()
+                        .map_or(Value::Null, text),
+                ),
             ])
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod own;
 pub(crate) mod path;
 pub(crate) mod rate;
 pub(crate) mod strength;
+pub(crate) mod tool;
 pub(crate) mod unit;
 pub(crate) mod upstream;
 pub(crate) mod url;

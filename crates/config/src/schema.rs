@@ -220,6 +220,8 @@ mod tests {
             [
                 "accept",
                 "audiences",
+                "challenge",
+                "challenge_path",
                 "dpop",
                 "required_scopes",
                 "sender_constrained",

@@ -1,5 +1,6 @@
 //! Rules between routes, authenticators and listeners.
 
+mod challenge_paths;
 mod keys;
 
 use std::net::{IpAddr, SocketAddr};
@@ -7,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::route::Entry as RouteEntry;
 use crate::checked::{Admin, AdminListen, Auth, Member, Requirement, Route, Server};
+use crate::host::HostPattern;
 use crate::notes::Notes;
 use crate::origin::{Origin, Scheme};
 use crate::place::Place;
@@ -25,6 +27,7 @@ pub(super) fn check(
         shared_route_audience(entry, earlier, server, notes);
         no_loop(entry, server, admin, notes);
     }
+    challenge_paths::check(server, routes, notes);
     tunnels(server, routes, notes);
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
@@ -95,23 +98,20 @@ fn resource(route: &Route, server: &Server) -> Option<String> {
             let (origin, rest) = Origin::split(resource).ok()?;
             format!("{origin}{rest}")
         }
-        (None, Some(host)) => {
-            let scheme = server
-                .public_url
-                .as_ref()
-                .map_or(Scheme::Http, Origin::scheme);
-            format!("{}://{}{}", scheme.as_str(), host.exact()?, route.path)
-        }
-        (None, None) => {
-            let origin = server
-                .public_url
-                .as_ref()
-                .map(Origin::to_string)
-                .unwrap_or_default();
-            format!("{origin}{}", route.path)
-        }
+        (None, host) => url_of(host.as_ref(), &route.path, server)?,
     };
     Some(url.strip_suffix('/').unwrap_or(&url).to_owned())
+}
+
+/// What clients type for a path; `None` where only a wildcard host is known.
+fn url_of(host: Option<&HostPattern>, path: &str, server: &Server) -> Option<String> {
+    let public = server.public_url.as_ref();
+    if let Some(host) = host {
+        let scheme = public.map_or(Scheme::Http, Origin::scheme);
+        return Some(format!("{}://{}{path}", scheme.as_str(), host.exact()?));
+    }
+    let origin = public.map(Origin::to_string).unwrap_or_default();
+    Some(format!("{origin}{path}"))
 }
 
 /// Audiences of an authenticator's own hold for every route that accepts it; more than one is a thing to be said (SEC-10).

@@ -1,15 +1,18 @@
 //! What is served, from where, and for whom.
 
 mod access;
+mod auth;
+mod challenge;
 mod identity;
 mod proof;
+mod rate_limit;
 mod upstream;
 
 use std::time::Duration;
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::{dangerous, server as listener};
-use crate::checked::{Access, Route, Server, Streams, Transport};
+use crate::checked::{Route, Server, Streams, Transport};
 use crate::host::HostPattern;
 use crate::notes::Notes;
 use crate::place::Place;
@@ -107,7 +110,24 @@ fn route(
         server,
         notes,
     );
-    let auth = access::check(place, raw.auth, anonymous, server, authenticators, notes);
+    let access_place = place.key("access");
+    let stated = access::check(&access_place, raw.access, transport, notes);
+    let auth = auth::check(
+        place,
+        raw.auth,
+        anonymous,
+        &stated.access,
+        server,
+        authenticators,
+        notes,
+    );
+    if let Some(auth) = &auth {
+        access::fits(&access_place, &stated, auth, notes);
+    }
+    let rate_place = place.key("rate_limit");
+    let rate_limit = raw
+        .rate_limit
+        .and_then(|raw| rate_limit::check(&rate_place, raw, transport, notes));
     let identity = identity::check(&place.key("identity"), raw.identity, notes);
     let streams = streams(&place.key("streams"), raw.streams, notes);
     let name = notes.text(&place.key("name"), raw.name.as_ref());
@@ -115,7 +135,7 @@ fn route(
     let RoutePath(path) = path?;
     // Under a host of its own a route is called after both, or two hosts could not have one path.
     let own_name = || format!("{}{path}", host.as_ref().map_or("", HostPattern::as_str)).into();
-    Some(Route {
+    let route = Route {
         name: name.map_or_else(own_name, |RouteName(name)| name),
         host,
         path,
@@ -124,11 +144,13 @@ fn route(
         upstream: upstream?,
         transport,
         auth: auth?,
-        access: Access::default(),
-        rate_limit: None,
+        access: stated.access,
+        rate_limit,
         identity,
         streams,
-    })
+    };
+    challenge::path_fits(place, &route, notes);
+    Some(route)
 }
 
 /// The gateway's own paths are its own, whether it serves them or not (SEC-39).

@@ -42,6 +42,11 @@ impl Default for Access {
 impl Access {
     /// Whether there is anything that may be done without a credential.
     pub fn lets_anyone_in(&self) -> bool {
+        !self.require_authentication && self.has_exemptions()
+    }
+
+    /// The same, while nothing overrides it.
+    pub(crate) fn has_exemptions(&self) -> bool {
         let handshake = match self.discovery {
             Discovery::Authenticated => false,
             Discovery::Handshake | Discovery::Public => true,
@@ -50,7 +55,7 @@ impl Access {
             Calls::Authenticated => false,
             Calls::Public => true,
         };
-        !self.require_authentication && (handshake || calls || !self.public_tools.is_empty())
+        handshake || calls || !self.public_tools.is_empty()
     }
 }
 

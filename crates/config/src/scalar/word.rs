@@ -1,5 +1,7 @@
 //! Words out of a fixed list.
 
+mod access;
+
 use serde_json::{Value, json};
 
 use super::{Scalar, or_interpolated};

@@ -1,330 +1,211 @@
-//! Who may come in on a route.
+//! What callers of a route may do there.
 
-mod opaque;
+mod tools;
 
-use super::proof;
-use crate::check::authenticator::{Entry as AuthenticatorEntry, Family};
+use std::collections::HashSet;
+
 use crate::checked::{
-    AudienceClaim, Auth, ChallengeAt, Families, Requirement, SenderConstrained, Server,
+    Access, Auth, Calls, Discovery, ListFilter, PolicyMode, ToolRule, Transport, Unlisted,
 };
 use crate::notes::{Listed, Notes};
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
-use crate::scalar::name::{Audience, Reference, Scope};
-use crate::scalar::word::{AuthType, Word as _};
-use crate::suggest;
+use crate::scalar::tool::{ToolName, is_ruled};
 use crate::written::Block;
+
+/// What a route says of access, and which keys say it.
+#[derive(Debug, Default)]
+pub(super) struct Stated {
+    pub(super) access: Access,
+    /// Those that mean something only where callers are told apart, in the order of the file's sample.
+    about_callers: Vec<&'static str>,
+}
 
 pub(super) fn check(
     place: &Place,
-    raw: Option<Block<raw::Auth>>,
-    anonymous: bool,
-    server: &Server,
-    authenticators: &[AuthenticatorEntry],
+    raw: Option<Block<raw::Access>>,
+    transport: Transport,
     notes: &mut Notes,
-) -> Option<Auth> {
-    let danger_place = place.key("dangerous");
-    let place = &place.key("auth");
+) -> Stated {
+    match transport {
+        Transport::Mcp | Transport::Sse => {}
+        Transport::Http => {
+            if raw.is_some() {
+                notes.wrong(
+                    place,
+                    Flaw::new("has no effect with transport http")
+                        .hint("tools and lists are MCP's; what passes an http route is not read"),
+                );
+            }
+            return Stated::default();
+        }
+    }
     let raw = notes.block(place, raw);
-    let kind = match &raw.kind {
-        None => Some(AuthType::Oauth),
-        Some(text) => notes.text(&place.key("type"), Some(text)),
-    };
-    let accept = notes.set(&place.key("accept"), raw.accept.as_ref());
-    let audiences = notes.set(&place.key("audiences"), raw.audiences.as_ref());
-    let scopes = notes.set(&place.key("required_scopes"), raw.required_scopes.as_ref());
-    let constrained = raw.sender_constrained.as_ref();
-    let sender_constrained = notes.text_or(
-        &place.key("sender_constrained"),
-        constrained,
-        SenderConstrained::Optional,
-    );
-    let dpop_written = raw.dpop.is_some();
-    let dpop = proof::dpop(&place.key("dpop"), raw.dpop, notes);
-    let Some(families) = families(kind?) else {
-        open_to_anyone(place, anonymous, server, notes);
-        let ineffective = [
-            ("accept", accept.present),
-            ("audiences", audiences.present),
-            ("required_scopes", scopes.present),
-            ("sender_constrained", constrained.is_some()),
-            ("dpop", dpop_written),
-        ];
-        for (key, _) in ineffective.iter().filter(|(_, present)| *present) {
+    let discovery = notes.text(&place.key("discovery"), raw.discovery.as_ref());
+    let calls = notes.text(&place.key("calls"), raw.calls.as_ref());
+    let public_place = place.key("public_tools");
+    let public_tools = notes.list(&public_place, raw.public_tools.as_ref());
+    let require = raw.require_authentication.as_ref();
+    let require_authentication = notes.text(&place.key("require_authentication"), require);
+    let list_filter = notes.text(&place.key("list_filter"), raw.list_filter.as_ref());
+    let tools_place = place.key("tools");
+    let rules = tools::check(&tools_place, raw.tools, notes);
+    let unlisted = notes.text(&place.key("unlisted"), raw.unlisted.as_ref());
+    let mode = notes.text_or(&place.key("mode"), raw.mode.as_ref(), PolicyMode::Enforce);
+    let tool_login = notes.text(&place.key("tool_login"), raw.tool_login.as_ref());
+
+    if rules.whole && rules.items.is_empty() {
+        if unlisted.is_some() {
             notes.wrong(
-                &place.key(key),
-                Flaw::new("has no effect with type: none")
-                    .hint("nobody is asked for a token there"),
+                &place.key("unlisted"),
+                Flaw::new("has no effect without a rule under tools")
+                    .hint("without rules nothing is told apart by its name"),
             );
         }
-        if anonymous {
-            notes.warn(
-                &danger_place,
-                "anonymous_access: everyone who reaches this machine may call this route",
+        if mode == PolicyMode::DryRun {
+            notes.wrong(
+                &place.key("mode"),
+                Flaw::new("has no effect without a rule under tools")
+                    .hint("a dry run is for these rules alone; everything else is always enforced"),
             );
         }
-        return Some(Auth::Anonymous);
+    }
+    public_tools_are_callable(&public_place, &public_tools, &rules, notes);
+
+    let about_callers = [
+        ("discovery", discovery.is_some()),
+        ("calls", calls.is_some()),
+        ("public_tools", public_tools.present),
+        ("require_authentication", require_authentication.is_some()),
+        (
+            "list_filter",
+            list_filter.is_some_and(|filter| filter == ListFilter::Public),
+        ),
+        ("tool_login", tool_login.is_some()),
+    ];
+    let by_default = match (rules.whole, rules.items.is_empty()) {
+        (true, true) => Unlisted::Allow,
+        (false, _) | (true, false) => Unlisted::Deny,
     };
-    if anonymous {
-        notes.wrong(
-            &danger_place,
-            Flaw::new("anonymous_access does nothing without auth.type: none").hint("take it away"),
-        );
-    }
-    let accept = accepted(place, families, &accept, authenticators, notes)?;
-    one_issuer_each(&place.key("accept"), &accept, authenticators, notes);
-    opaque::told_apart(&place.key("accept"), &accept, authenticators, notes);
-    if audiences.items.is_empty() && audiences.whole {
-        client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);
-    }
-    if !audiences.items.is_empty() {
-        audiences_count(&place.key("audiences"), &accept, authenticators, notes);
-    }
-    Some(Auth::Required(Requirement {
-        families,
-        accept,
-        audiences: audiences
+    let access = Access {
+        discovery: discovery.unwrap_or(Discovery::Authenticated),
+        calls: calls.unwrap_or(Calls::Authenticated),
+        public_tools: public_tools
             .items
             .into_iter()
-            .map(|Audience(text)| text)
+            .map(|ToolName(name)| name)
             .collect(),
-        required_scopes: scopes.items.into_iter().map(|Scope(text)| text).collect(),
-        sender_constrained,
-        dpop,
-        challenge: ChallengeAt::Connect,
-        challenge_path: None,
-    }))
-}
-
-/// Both halves of X1: said aloud, and on loopback only.
-fn open_to_anyone(place: &Place, anonymous: bool, server: &Server, notes: &mut Notes) {
-    let place = place.key("type");
-    if !anonymous {
-        notes.wrong(
-            &place,
-            Flaw::new("opens this route to everyone")
-                .hint("if that is meant, say dangerous: [anonymous_access] on the route"),
-        );
-    }
-    if !server
-        .listen
-        .iter()
-        .all(|address| address.ip().is_loopback())
-    {
-        notes.wrong(
-            &place,
-            Flaw::new("is for loopback listeners only")
-                .hint("let server.listen name loopback addresses alone, or ask for tokens"),
-        );
+        require_authentication: require_authentication.unwrap_or(false),
+        list_filter: list_filter.unwrap_or(ListFilter::All),
+        tools: rules.items,
+        unlisted: unlisted.unwrap_or(by_default),
+        mode,
+        tool_login: tool_login.unwrap_or(false),
+    };
+    Stated {
+        access,
+        about_callers: about_callers
+            .into_iter()
+            .filter_map(|(key, stated)| stated.then_some(key))
+            .collect(),
     }
 }
 
-/// What a route takes; `None` where nobody is asked.
-fn families(kind: AuthType) -> Option<Families> {
-    match kind {
-        AuthType::Oauth => Some(Families::Oauth),
-        AuthType::Jwt => Some(Families::Jwt),
-        AuthType::Both => Some(Families::Both),
-        AuthType::None => None,
-    }
-}
-
-fn takes(families: Families, family: Family) -> bool {
-    match families {
-        Families::Oauth => family == Family::Oauth,
-        Families::Jwt => family == Family::Jwt,
-        Families::Both => true,
-    }
-}
-
-/// Indices of the authenticators this route takes; `None` if there are none, or none can be told.
-fn accepted(
+/// Each of them once, and none that a rule keeps from everybody.
+fn public_tools_are_callable(
     place: &Place,
-    families: Families,
-    accept: &Listed<Reference>,
-    authenticators: &[AuthenticatorEntry],
+    public: &Listed<ToolName>,
+    rules: &Listed<ToolRule>,
     notes: &mut Notes,
-) -> Option<Vec<usize>> {
-    let fitting =
-        |entry: &AuthenticatorEntry| entry.family.is_some_and(|family| takes(families, family));
-    let candidates: Vec<usize> = authenticators
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| fitting(entry))
-        .map(|(index, _)| index)
-        .collect();
-    let unclear = authenticators.iter().any(|entry| entry.family.is_none());
-    if candidates.is_empty() {
-        if !unclear {
-            nobody_fits(place, families, authenticators, notes);
+) {
+    let mut seen = HashSet::new();
+    let matcher = tools::First::new(rules);
+    for (place, tool) in public.placed(place) {
+        if !seen.insert(tool) {
+            notes.wrong(&place, "is in the list already");
+            continue;
         }
-        return None;
-    }
-    let place = place.key("accept");
-    if !accept.present {
-        // One more authenticator must not widen a route that does not say so (SEC-18).
-        let of = |family| {
-            let fitting = authenticators.iter().filter(|entry| fitting(entry));
-            fitting.filter(|entry| entry.family == Some(family)).count()
-        };
-        if of(Family::Oauth) > 1 || of(Family::Jwt) > 1 {
-            let names: Vec<&str> = authenticators
-                .iter()
-                .filter(|entry| fitting(entry))
-                .map(|entry| entry.name.as_str())
-                .collect();
-            notes.missing(
+        let ToolName(name) = tool;
+        if !rules.items.is_empty() && !is_ruled(name) {
+            notes.wrong(
                 &place,
-                format!(
-                    "more than one authenticator fits; name those that count here, of {}",
-                    names.join(", ")
-                ),
+                Flaw::new("has characters that no tool's name may have where rules stand")
+                    .hint("names are of letters, digits and _ . / - there; others are refused"),
+            );
+        } else if let Some((index, rule)) = matcher.rule(name)
+            && rule.deny
+        {
+            notes.wrong(
+                &place,
+                Flaw::new(format!("is denied to everybody by tools[{index}]"))
+                    .hint("take it out of one of the two"),
             );
         }
-        return Some(candidates);
     }
-    if accept.is_written_empty() {
+}
+
+/// Rules between access and who is asked for a credential.
+pub(super) fn fits(place: &Place, stated: &Stated, auth: &Auth, notes: &mut Notes) {
+    match auth {
+        Auth::Anonymous => without_callers(place, stated, notes),
+        Auth::Required(_) => with_callers(place, &stated.access, notes),
+    }
+}
+
+/// Where nobody is asked, everybody may do what no rule denies.
+fn without_callers(place: &Place, stated: &Stated, notes: &mut Notes) {
+    for key in &stated.about_callers {
         notes.wrong(
+            &place.key(key),
+            Flaw::new("has no effect with type: none").hint(
+                "nobody is asked for a token there: everybody may do whatever no rule under tools denies",
+            ),
+        );
+    }
+    let place = place.key("tools");
+    for (index, rule) in stated.access.tools.iter().enumerate() {
+        for (key, names) in [("scopes", &rule.scopes), ("groups", &rule.groups)] {
+            if !names.is_empty() {
+                notes.wrong(
+                    &place.index(index).key(key),
+                    Flaw::new("can be had by nobody with type: none")
+                        .hint("nobody is asked for a token there; `deny: true` keeps a tool from everybody"),
+                );
+            }
+        }
+    }
+}
+
+fn with_callers(place: &Place, access: &Access, notes: &mut Notes) {
+    if access.require_authentication && access.has_exemptions() {
+        notes.warn(
+            &place.key("require_authentication"),
+            Flaw::new("overrides discovery, calls and public_tools: nothing is public here")
+                .hint("false, or the key taken away, makes them count"),
+        );
+    }
+    match access.list_filter {
+        ListFilter::All | ListFilter::Callable => return,
+        ListFilter::Public => {}
+    }
+    let place = place.key("list_filter");
+    match access.discovery {
+        Discovery::Authenticated | Discovery::Handshake => notes.wrong(
             &place,
-            Flaw::new("accepts nobody")
-                .hint("name one of the authenticators, or leave it out when there is only one"),
-        );
-        return None;
-    }
-    let mut indices = Vec::new();
-    for (place, Reference(name)) in accept.placed(&place) {
-        match authenticators
-            .iter()
-            .position(|entry| *entry.name == **name)
-        {
-            Some(index) if candidates.contains(&index) => indices.push(index),
-            Some(index) => {
-                if authenticators
-                    .get(index)
-                    .is_some_and(|entry| entry.family.is_some())
-                {
-                    notes.wrong(
-                        &place,
-                        format!(
-                            "is an authenticator that type: {} does not take",
-                            AuthType::from(families).word()
-                        ),
-                    );
-                }
-            }
-            None => {
-                let known = authenticators.iter().map(|entry| entry.name.as_str());
-                let hint = match suggest::closest(name, known.clone()) {
-                    Some(close) => format!("did you mean `{close}`?"),
-                    None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                notes.wrong(&place, Flaw::new("names no authenticator").hint(hint));
+            Flaw::new("has no effect where lists are for those alone who have logged in").hint(
+                "discovery: public shows lists to everyone; list_filter: callable shows each caller what they may use",
+            ),
+        ),
+        Discovery::Public => {
+            if access.calls == Calls::Authenticated && access.public_tools.is_empty() {
+                notes.warn(
+                    &place,
+                    Flaw::new("shows empty lists to whoever has not logged in: nothing may be called without a credential")
+                        .hint("name public_tools, or let list_filter be all"),
+                );
             }
         }
-    }
-    (!indices.is_empty()).then_some(indices)
-}
-
-fn nobody_fits(
-    place: &Place,
-    families: Families,
-    authenticators: &[AuthenticatorEntry],
-    notes: &mut Notes,
-) {
-    let hint = match (families, authenticators.is_empty()) {
-        (Families::Oauth, false) => {
-            "it takes oidc, jwks and introspection; the kinds that there are under `authenticators` are taken by type: jwt"
-        }
-        (Families::Jwt, false) => {
-            "it takes shared_secret, public_key and api_keys; the kinds that there are under `authenticators` are taken by type: oauth"
-        }
-        (Families::Oauth, true) | (Families::Both, _) => {
-            "add one of kind oidc, jwks or introspection under `authenticators`"
-        }
-        (Families::Jwt, true) => {
-            "add one of kind shared_secret, public_key or api_keys under `authenticators`"
-        }
-    };
-    notes.wrong(
-        &place.key("type"),
-        Flaw::new(format!(
-            "{} finds no authenticator",
-            AuthType::from(families).word()
-        ))
-        .hint(hint),
-    );
-}
-
-/// The token's `iss` selects who judges it, so it must select one. A trailing slash does not tell two apart: discovery may add it.
-fn one_issuer_each(
-    place: &Place,
-    accept: &[usize],
-    authenticators: &[AuthenticatorEntry],
-    notes: &mut Notes,
-) {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
-        let Some(jwt) = entry.jwt() else { continue };
-        for issuer in std::iter::once(&jwt.rules.issuer).chain(&jwt.issuers) {
-            let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
-            match seen
-                .iter()
-                .find(|(other, name)| *other == issuer && *name != entry.name)
-            {
-                Some((_, other)) => notes.wrong(
-                    place,
-                    Flaw::new(format!(
-                        "has two authenticators of one issuer: {other} and {}",
-                        entry.name
-                    ))
-                    .hint("a token's issuer must say which of them judges it"),
-                ),
-                None => seen.push((issuer, &entry.name)),
-            }
-        }
-    }
-}
-
-/// A client id is never a URL, so the route's own resource cannot be the audience of such tokens.
-fn client_ids_are_named(
-    place: &Place,
-    accept: &[usize],
-    authenticators: &[AuthenticatorEntry],
-    notes: &mut Notes,
-) {
-    for entry in accept.iter().filter_map(|index| authenticators.get(*index)) {
-        let unnamed = entry.jwt().is_some_and(|jwt| {
-            jwt.audience_claim == AudienceClaim::ClientId
-                && jwt.rules.audiences.is_empty()
-                && !entry.takes_any_audience()
-        });
-        if unnamed {
-            notes.missing(place, format!("{} takes client ids as audiences (audience_claim), so name the client ids that may call here", entry.name));
-        }
-    }
-}
-
-/// An authenticator's own audiences stand in for the route's. Where all have some, nobody compares what is written here.
-fn audiences_count(
-    place: &Place,
-    accept: &[usize],
-    authenticators: &[AuthenticatorEntry],
-    notes: &mut Notes,
-) {
-    let accepted = || accept.iter().filter_map(|index| authenticators.get(*index));
-    let unclear = accepted().any(|entry| entry.checked.is_none());
-    let used = accepted()
-        .filter_map(AuthenticatorEntry::rules)
-        .any(|rules| rules.audiences.is_empty());
-    if !unclear && !used {
-        notes.wrong(
-            place,
-            Flaw::new(
-                "has no effect: what is accepted here has audiences of its own, or none at all",
-            )
-            .hint("a shared_secret or public_key needs its own audiences; say them there alone"),
-        );
     }
 }
 

@@ -1,300 +1,341 @@
+use crate::check::route::challenge::tests::challenge;
 use crate::check::route::tests::{field, read, route};
-use crate::testing::{good, try_load, warnings, wrong};
-use crate::{Auth, Families, Requirement};
+use crate::testing::{good, problems, try_load, warnings, wrong};
+use crate::{Access, Calls, ChallengeAt, Discovery, ListFilter, PolicyMode, ToolRule, Unlisted};
 
-const TWO: &str = "
-authenticators:
-  a: { oidc: { issuer: 'https://a.example' } }
-  b: { oidc: { issuer: 'https://b.example' } }
-";
+/// A route that asks nobody.
+fn open(fields: &str) -> String {
+    route(&format!(
+        "auth: {{ type: none }}, dangerous: [anonymous_access], {fields}"
+    ))
+}
 
 #[track_caller]
-fn requirement(text: &str) -> Requirement {
-    match good(text).routes.remove(0).auth {
-        Auth::Required(requirement) => requirement,
-        Auth::Anonymous => panic!("open to everyone"),
+fn access(fields: &str) -> Access {
+    read(&format!("access: {{ {fields} }}")).access
+}
+
+fn names(names: &[&str]) -> Vec<Box<str>> {
+    names.iter().map(|name| (*name).into()).collect()
+}
+
+#[test]
+fn s0_10_without_access_nothing_is_public_and_nothing_told_apart() {
+    let default = read("").access;
+    assert_eq!(default, Access::default());
+    assert_eq!(default, access(""));
+    assert_eq!(default, access("tools: [], public_tools: []"));
+    assert!(!default.lets_anyone_in());
+    assert_eq!(default.discovery, Discovery::Authenticated);
+    assert_eq!(default.calls, Calls::Authenticated);
+}
+
+#[test]
+fn s0_9_s3_11_s3_33_discovery_is_opened_in_one_line() {
+    let discovery = |word: &str| access(&format!("discovery: {word}"));
+    assert_eq!(discovery("public").discovery, Discovery::Public);
+    assert_eq!(discovery("handshake").discovery, Discovery::Handshake);
+    assert!(!discovery("authenticated").lets_anyone_in());
+    assert!(discovery("handshake").lets_anyone_in());
+    assert!(access("calls: public").lets_anyone_in());
+    field(
+        "access: { discovery: open }",
+        "access.discovery",
+        "`open` is not one of authenticated, handshake, public",
+    );
+}
+
+#[test]
+fn s0_63_one_switch_overrides_what_is_public_and_can_be_thrown_alone() {
+    let public = "discovery: public, calls: public, public_tools: [greeting], list_filter: public";
+    let fields = format!("access: {{ {public}, require_authentication: true }}");
+    assert!(!read(&fields).access.lets_anyone_in());
+    assert_eq!(
+        warnings(&route(&fields)),
+        [
+            "routes[0].access.require_authentication: overrides discovery, calls and public_tools: nothing is public here"
+        ]
+    );
+    assert!(warnings(&route("access: { require_authentication: true }")).is_empty());
+    // What stands beside it need not be changed with it.
+    for auth in ["challenge: call", "challenge_path: /mcp/login"] {
+        let fields = format!("{fields}, auth: {{ {auth} }}");
+        assert_eq!(challenge(&fields).0, ChallengeAt::Call);
     }
 }
 
 #[test]
-fn s0_1_an_unknown_type_lists_the_four() {
-    field(
-        "auth: { type: basic }",
-        "auth.type",
-        "`basic` is not one of oauth, jwt, both, none",
+fn s0_57_tools_need_scopes_and_groups() {
+    let found = access(
+        "tools: [ { match: 'delete_*', scopes: ['mcp:admin', x], groups: [platform] }, { match: [a, 'b.*'], deny: true }, { match: '*' } ]",
     );
-}
-
-#[test]
-fn s0_2_oauth_is_the_default_and_never_open() {
-    assert!(matches!(read("").auth, Auth::Required(_)));
-    assert!(matches!(read("auth: {}").auth, Auth::Required(_)));
-    wrong(
-        "authenticators: {}",
-        &["routes[0].auth.type: oauth finds no authenticator"],
-    );
-    wrong(
-        "authenticators:",
-        &["routes[0].auth.type: oauth finds no authenticator"],
-    );
-}
-
-#[test]
-fn a_type_that_finds_nobody_is_refused() {
-    field(
-        "auth: { type: jwt }",
-        "auth.type",
-        "jwt finds no authenticator",
-    );
-    let services = "authenticators: { a: { shared_secret: { secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: b, audiences: [c] } } }";
-    wrong(
-        services,
-        &["routes[0].auth.type: oauth finds no authenticator"],
-    );
-    assert_eq!(requirement(&route("auth: { type: both }")).accept, [0]);
-}
-
-#[test]
-fn x1_none_is_said_twice_and_for_loopback_only() {
-    field(
-        "auth: { type: none }",
-        "auth.type",
-        "opens this route to everyone",
-    );
+    let expected = [
+        ToolRule {
+            matches: names(&["delete_*"]),
+            scopes: names(&["mcp:admin", "x"]),
+            groups: names(&["platform"]),
+            deny: false,
+        },
+        ToolRule {
+            matches: names(&["a", "b.*"]),
+            deny: true,
+            ..ToolRule::default()
+        },
+        ToolRule {
+            matches: names(&["*"]),
+            ..ToolRule::default()
+        },
+    ];
+    assert_eq!(found.tools, expected);
     assert_eq!(
-        read("auth: { type: none }, dangerous: [anonymous_access]").auth,
-        Auth::Anonymous
+        (found.unlisted, found.mode),
+        (Unlisted::Deny, PolicyMode::Enforce)
     );
+    let rule = "tools: [ { match: a } ]";
+    let found = access(&format!("{rule}, unlisted: allow, mode: dry_run"));
     assert_eq!(
-        warnings(&route(
-            "auth: { type: none }, dangerous: [anonymous_access]"
-        )),
+        (found.unlisted, found.mode),
+        (Unlisted::Allow, PolicyMode::DryRun)
+    );
+}
+
+#[test]
+fn sec_51_a_rule_says_one_thing_of_some_tools() {
+    let tools = |rules: &str, expected: &[(&str, &str)]| {
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|(place, reason)| format!("routes[0].access.tools{place}: {reason}"))
+            .collect();
+        let found = problems(&route(&format!("access: {{ tools: {rules} }}")));
+        assert_eq!(found, expected, "{rules}");
+    };
+    tools("[ { scopes: [a] } ]", &[("[0].match", "is missing")]);
+    tools("[ { match: [] } ]", &[("[0].match", "names no tool")]);
+    tools(
+        "[ { match: 'a?' } ]",
+        &[("[0].match[0]", "`a?` has a `?` in it")],
+    );
+    tools(
+        "[ { match: [a, b, A] } ]",
+        &[("[0].match[2]", "is in the list already")],
+    );
+    tools(
+        "[ { match: a, deny: true, scopes: [b] } ]",
+        &[(
+            "[0].deny",
+            "keeps the tools from everybody, and there are scopes or groups beside it",
+        )],
+    );
+    tools(
+        "[ { match: a, scopes: ['b c', b, b], groups: [''] } ]",
+        &[
+            ("[0].scopes[0]", "`b c` has a blank in it"),
+            ("[0].scopes[2]", "is in the list already"),
+            ("[0].groups[0]", "`` is empty"),
+        ],
+    );
+    tools(
+        "[ 'delete_*' ]",
+        &[("[0]", "is a single value where a mapping belongs")],
+    );
+    tools("{ match: a }", &[("", "is a mapping where a list belongs")]);
+}
+
+#[test]
+fn sec_51_a_rule_that_never_counts_is_found() {
+    let never = |rules: &str, places: &[&str]| {
+        let found = problems(&route(&format!("access: {{ tools: {rules} }}")));
+        assert_eq!(found, places, "{rules}");
+    };
+    never(
+        "[ { match: '*' }, { match: delete_x, deny: true } ]",
+        &[
+            "routes[0].access.tools[1].match[0]: never counts: tools[0] stands before it and decides these calls by `*`",
+        ],
+    );
+    never(
+        "[ { match: a }, { match: [b, A] } ]",
+        &[
+            "routes[0].access.tools[1].match[1]: never counts: tools[0] stands before it and decides these calls",
+        ],
+    );
+    never(
+        "[ { match: x }, { match: 'delete_*' }, { match: 'Delete_all*' } ]",
+        &[
+            "routes[0].access.tools[2].match[0]: never counts: tools[1] stands before it and decides these calls by `delete_*`",
+        ],
+    );
+    never(
+        "[ { match: '*_x' }, { match: 'a*b*' }, { match: [a_x, 'aXbX', 'a*c'] } ]",
+        &[
+            "routes[0].access.tools[2].match[0]: never counts: tools[0] stands before it and decides these calls by `*_x`",
+            "routes[0].access.tools[2].match[1]: never counts: tools[1] stands before it and decides these calls by `a*b*`",
+        ],
+    );
+    never(
+        "[ { match: ['delete_x', 'delete_*'] }, { match: 'del*' }, { match: '*' } ]",
+        &[],
+    );
+}
+
+#[test]
+fn rules_are_bounded() {
+    let rules = |count: usize| {
+        let rules: String = (0..count).map(|n| format!("{{match: a{n}}},")).collect();
+        route(&format!("access: {{ tools: [{rules}] }}"))
+    };
+    assert_eq!(good(&rules(20_000)).routes[0].access.tools.len(), 20_000);
+    wrong(
+        &rules(20_001),
+        &["routes[0].access.tools: has 20001 rules; there may be 20000"],
+    );
+}
+
+#[test]
+fn s0_11_s0_64_public_tools() {
+    assert_eq!(
+        access("public_tools: [greeting, ping]").public_tools,
+        names(&["greeting", "ping"])
+    );
+    field(
+        "access: { public_tools: [greeting, ping, greeting] }",
+        "access.public_tools[2]",
+        "is in the list already",
+    );
+    field(
+        "access: { public_tools: ['get_*'] }",
+        "access.public_tools[0]",
+        "`get_*` is a pattern",
+    );
+    field(
+        "access: { public_tools: [ok, Delete_x], tools: [ { match: 'delete_y' }, { match: 'delete_*', deny: true } ] }",
+        "access.public_tools[1]",
+        "is denied to everybody by tools[1]",
+    );
+    let first = "{ match: delete_x, scopes: [a] }, { match: 'delete_*', deny: true }";
+    access(&format!("public_tools: [delete_x], tools: [ {first} ]"));
+    field(
+        "access: { public_tools: ['get weather'], tools: [ { match: a } ] }",
+        "access.public_tools[0]",
+        "has characters that no tool's name may have where rules stand",
+    );
+    access("public_tools: ['get weather']");
+}
+
+#[test]
+fn sec_52_without_rules_there_is_nothing_to_try_and_nothing_unlisted() {
+    for (written, key) in [
+        ("mode: dry_run", "mode"),
+        ("unlisted: allow", "unlisted"),
+        ("unlisted: deny, tools: []", "unlisted"),
+    ] {
+        field(
+            &format!("access: {{ {written} }}"),
+            &format!("access.{key}"),
+            "has no effect without a rule under tools",
+        );
+    }
+    access("mode: enforce");
+    // A rule that cannot be read may be one.
+    wrong(
+        &route("access: { mode: dry_run, unlisted: allow, tools: [ x ] }"),
+        &["routes[0].access.tools[0]: is a single value where a mapping belongs"],
+    );
+}
+
+#[test]
+fn x27_lists_are_filtered_where_that_shows() {
+    assert_eq!(
+        access("list_filter: callable").list_filter,
+        ListFilter::Callable
+    );
+    for discovery in ["", ", discovery: handshake"] {
+        field(
+            &format!("access: {{ list_filter: public, public_tools: [a]{discovery} }}"),
+            "access.list_filter",
+            "has no effect where lists are for those alone who have logged in",
+        );
+    }
+    let shown = |more: &str| {
+        warnings(&route(&format!(
+            "access: {{ list_filter: public, discovery: public{more} }}"
+        )))
+    };
+    assert_eq!(
+        shown(""),
         [
-            "routes[0].dangerous: anonymous_access: everyone who reaches this machine may call this route",
+            "routes[0].access.list_filter: shows empty lists to whoever has not logged in: nothing may be called without a credential"
         ]
     );
-    let open = "server: { listen: ['127.0.0.1:1', '0.0.0.0:2'], public_url: 'https://a.example', trusted_proxies: [10.0.0.0/8] }\n".to_owned();
+    assert!(shown(", public_tools: [a]").is_empty());
+    assert!(shown(", calls: public").is_empty());
+}
+
+#[test]
+fn x1_where_nobody_is_asked_only_denying_means_something() {
+    let fields = "access: { tools: [ { match: 'a*', deny: true }, { match: b } ], unlisted: allow, mode: dry_run, list_filter: callable }";
+    assert_eq!(good(&open(fields)).routes[0].access.tools.len(), 2);
     wrong(
-        &(open + &route("auth: { type: none }, dangerous: [anonymous_access]")),
-        &["routes[0].auth.type: is for loopback listeners only"],
+        &open(
+            "access: { discovery: public, calls: authenticated, public_tools: [], require_authentication: false, list_filter: public, tool_login: true }",
+        ),
+        &[
+            "routes[0].access.discovery: has no effect with type: none",
+            "routes[0].access.calls: has no effect with type: none",
+            "routes[0].access.public_tools: has no effect with type: none",
+            "routes[0].access.require_authentication: has no effect with type: none",
+            "routes[0].access.list_filter: has no effect with type: none",
+            "routes[0].access.tool_login: has no effect with type: none",
+        ],
     );
-    field(
-        "dangerous: [anonymous_access]",
-        "dangerous",
-        "anonymous_access does nothing without auth.type: none",
+    wrong(
+        &open("access: { tools: [ { match: a, scopes: [x] }, { match: b, groups: [y] } ] }"),
+        &[
+            "routes[0].access.tools[0].scopes: can be had by nobody with type: none",
+            "routes[0].access.tools[1].groups: can be had by nobody with type: none",
+        ],
     );
     wrong(
         &route(
-            "auth: { type: none, accept: [corp], audiences: [a], required_scopes: [s] }, dangerous: [anonymous_access]",
+            "auth: { type: none, challenge: call, challenge_path: /x }, dangerous: [anonymous_access]",
         ),
         &[
-            "routes[0].auth.accept: has no effect with type: none",
-            "routes[0].auth.audiences: has no effect with type: none",
-            "routes[0].auth.required_scopes: has no effect with type: none",
+            "routes[0].auth.challenge: has no effect with type: none",
+            "routes[0].auth.challenge_path: has no effect with type: none",
         ],
     );
 }
 
 #[test]
-fn sec_18_accept_is_needed_as_soon_as_there_is_a_choice() {
-    let accept = |list: &str| format!("{TWO}{}", route(&format!("auth: {{ {list} }}")));
-    wrong(&accept(""), &["routes[0].auth.accept: is missing"]);
-    wrong(
-        &accept("type: both"),
-        &["routes[0].auth.accept: is missing"],
+fn access_is_for_mcp() {
+    access("");
+    assert!(
+        read("transport: sse, access: { discovery: public }")
+            .access
+            .lets_anyone_in()
     );
-    assert_eq!(requirement(&accept("accept: [b]")).accept, [1]);
-    assert_eq!(requirement(&accept("accept: [b, a]")).accept, [1, 0]);
-    wrong(
-        &accept("accept: []"),
-        &["routes[0].auth.accept: accepts nobody"],
-    );
-    wrong(
-        &accept("accept: [a, a]"),
-        &["routes[0].auth.accept[1]: is in the list already"],
-    );
-    wrong(
-        &accept("accept: [a, nobody]"),
-        &["routes[0].auth.accept[1]: names no authenticator"],
-    );
-}
-
-#[test]
-fn names_that_are_close_are_offered() {
-    let problems = try_load(&route("auth: { accept: [google] }")).unwrap_err();
-    assert_eq!(
-        problems.iter().next().unwrap().hint.as_deref(),
-        Some("there are corp")
-    );
-    let problems = try_load(&route("auth: { accept: [Corp] }")).unwrap_err();
-    assert_eq!(
-        problems.iter().next().unwrap().hint.as_deref(),
-        Some("did you mean `corp`?")
-    );
-}
-
-#[test]
-fn one_route_does_not_take_two_of_one_issuer() {
-    let two = |other: &str| {
-        format!(
-            "authenticators: {{ a: {{ oidc: {{ issuer: 'https://a.example/', issuers: ['https://x.example'] }} }}, b: {{ oidc: {{ issuer: '{other}' }} }} }}\n{}",
-            route("auth: { accept: [a, b] }")
-        )
-    };
-    for other in [
-        "https://a.example/",
-        "https://a.example",
-        "https://x.example",
-    ] {
-        wrong(
-            &two(other),
-            &["routes[0].auth.accept: has two authenticators of one issuer: a and b"],
-        );
-    }
-    good(&two("https://b.example"));
-}
-
-#[test]
-fn client_ids_must_be_named() {
-    let cognito = |fields: &str| {
-        let authenticator = format!(
-            "authenticators: {{ c: {{ oidc: {{ issuer: 'https://a.example', audience_claim: client_id, {fields} }} }} }}\n"
-        );
-        authenticator + &route("")
-    };
-    wrong(&cognito(""), &["routes[0].auth.audiences: is missing"]);
-    good(&cognito("audiences: [client]"));
-    let named = "authenticators: { c: { oidc: { issuer: 'https://a.example', audience_claim: client_id } } }\n".to_owned();
-    good(&(named + &route("auth: { audiences: [client] }")));
-}
-
-#[test]
-fn scopes_and_audiences_of_a_route() {
-    let requirement = requirement(&route(
-        "auth: { audiences: ['api://mcp'], required_scopes: [mcp, 'mcp:call'] }",
-    ));
-    assert_eq!(requirement.audiences, ["api://mcp".into()]);
-    assert_eq!(
-        requirement.required_scopes,
-        ["mcp".into(), "mcp:call".into()]
-    );
-    field(
-        "auth: { required_scopes: [a b] }",
-        "auth.required_scopes[0]",
-        "`a b` has a blank in it",
-    );
-    field(
-        "auth: { required_scopes: mcp }",
-        "auth.required_scopes",
-        "is a single value where a list belongs",
-    );
-    field(
-        "auth: { required_scopes: }",
-        "auth.required_scopes",
-        "has no value",
-    );
-    field(
-        "auth: { audiences: ['*'] }",
-        "auth.audiences[0]",
-        "`*` is not an audience: it is compared as a whole, and never left unchecked",
-    );
-}
-
-/// One of each kind that is made without asking anybody, and an authorization server.
-const FAMILIES: &str = "
-authenticators:
-  corp: { oidc: { issuer: 'https://a.example' } }
-  services: { shared_secret: { secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: your-service, audiences: [mcp-api] } }
-";
-
-#[test]
-fn s0_16_a_type_takes_its_families() {
-    let with = |auth: &str| requirement(&format!("{FAMILIES}{}", route(&format!("auth: {auth}"))));
-    assert_eq!(with("{}").accept, [0]);
-    assert_eq!(with("{}").families, Families::Oauth);
-    assert_eq!(with("{ type: jwt }").accept, [1]);
-    assert_eq!(with("{ type: jwt }").families, Families::Jwt);
-    // one of each family: nothing has to be said (SEC-18)
-    assert_eq!(with("{ type: both }").accept, [0, 1]);
-    assert_eq!(with("{ type: both, accept: [services] }").accept, [1]);
-    for (auth, told) in [
-        (
-            "{ type: jwt, accept: [corp] }",
-            "is an authenticator that type: jwt does not take",
-        ),
-        (
-            "{ accept: [services] }",
-            "is an authenticator that type: oauth does not take",
-        ),
-    ] {
-        wrong(
-            &format!("{FAMILIES}{}", route(&format!("auth: {auth}"))),
-            &[&format!("routes[0].auth.accept[0]: {told}")],
+    for written in ["{ discovery: public }", "{}", "{ tools: [ x ] }"] {
+        field(
+            &format!("transport: http, access: {written}"),
+            "access",
+            "has no effect with transport http",
         );
     }
 }
 
 #[test]
-fn sec_18_two_of_one_family_have_to_be_named() {
-    let second = "  partner: { oidc: { issuer: 'https://b.example' } }\n";
-    let text = |auth: &str| format!("{FAMILIES}{second}{}", route(&format!("auth: {auth}")));
-    wrong(
-        &text("{ type: both }"),
-        &["routes[0].auth.accept: is missing"],
+fn x17_what_nobody_reads_is_an_error() {
+    let problems = |fields: &str| try_load(&route(fields)).unwrap_err().to_string();
+    let text = problems("access: { initialize: false, publicTools: [greeting] }");
+    assert!(
+        text.contains("routes[0].access.initialize    is not a known key"),
+        "{text}"
     );
-    wrong(&text("{}"), &["routes[0].auth.accept: is missing"]);
-    assert_eq!(requirement(&text("{ type: jwt }")).accept, [2]);
-    let named = text("{ type: both, accept: [services, corp] }");
-    assert_eq!(requirement(&named).accept, [2, 0]);
-}
-
-#[test]
-fn s3_40_x20_two_signers_of_one_issuer_are_not_taken_by_one_route() {
-    let issuer = "https://a.example";
-    let text = format!(
-        "
-authenticators:
-  corp: {{ oidc: {{ issuer: '{issuer}' }} }}
-  services: {{ shared_secret: {{ secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E, issuer: '{issuer}/', audiences: [mcp-api] }} }}
-{}",
-        route("auth: { type: both }")
+    assert!(
+        text.contains("routes[0].access.publicTools   is not a known key"),
+        "{text}"
     );
-    wrong(
-        &text,
-        &["routes[0].auth.accept: has two authenticators of one issuer: corp and services"],
-    );
-}
-
-#[test]
-fn s0_6_s0_12_s1_5_nothing_can_be_switched_off_by_a_word() {
-    let told = "is not a known key: what is written is on";
-    let off =
-        "authenticators: { corp: { enabled: false, oidc: { issuer: 'https://a.example' } } }\n";
-    wrong(off, &[&format!("authenticators.corp.enabled: {told}")]);
-    for (auth, place) in [
-        ("{ type: oauth, enabled: false }", "routes[0].auth.enabled"),
-        ("{ type: jwt, enabled: false }", "routes[0].auth.enabled"),
-    ] {
-        let text = format!("{FAMILIES}{}", route(&format!("auth: {auth}")));
-        wrong(&text, &[&format!("{place}: {told}")]);
-        let hint = try_load(&text)
-            .unwrap_err()
-            .iter()
-            .next()
-            .unwrap()
-            .hint
-            .clone();
-        assert!(hint.unwrap().contains("take its block away"));
-    }
-    wrong("oauth: { enabled: false }", &["oauth: is not a known key"]);
-}
-
-#[test]
-fn sec_10_audiences_that_nobody_compares_are_refused() {
-    let text = |auth: &str| format!("{FAMILIES}{}", route(&format!("auth: {auth}")));
-    let told = "routes[0].auth.audiences: has no effect: what is accepted here has audiences of its own, or none at all";
-    wrong(&text("{ type: jwt, audiences: [x] }"), &[told]);
-    // somebody's tokens are compared with them
-    let both = requirement(&text("{ type: both, audiences: [x] }"));
-    assert_eq!(both.audiences, [Box::from("x")]);
+    assert!(text.contains("did you mean `public_tools`?"), "{text}");
+    let text = problems("access: { tools: [ { name: a } ] }");
+    assert!(text.contains("routes[0].access.tools[0].name "), "{text}");
 }
