@@ -17,7 +17,7 @@ fn s0_60_a_window_and_two_counts() {
     assert_eq!(
         limit("window: 60s, max_requests: 100, max_tool_calls: 50"),
         RateLimit {
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
             max_requests: Some(100),
             max_tool_calls: Some(50),
         }
