@@ -6,7 +6,7 @@ use serde_json::json;
 use testbed::client::Connection;
 use testbed::{Gateway, World};
 
-use crate::setting::{call, program, usual};
+use crate::setting::{call, program, reference, usual};
 use crate::trail::{Trail, events, in_file, requests};
 
 /// A number out of the metrics.
@@ -63,10 +63,7 @@ async fn sec_78_s0_56_with_block_a_full_disk_lets_nothing_through_and_loses_noth
     assert_eq!(answer.is(503).header("retry-after"), Some("2"));
     assert_eq!(world.server.requests(), before, "no record, no action");
     let told = world.gateway.wait_for_log("audit_unavailable").await;
-    assert!(
-        told.contains(answer.json()["reference"].as_str().unwrap()),
-        "{told}"
-    );
+    assert!(told.contains(reference(&answer.json())), "{told}");
     sent += 1;
     // refusals stand without a record, and nobody waits: more of them than there are places
     let begun = std::time::Instant::now();

@@ -123,7 +123,8 @@ async fn s0_71_a_good_token_is_explained_from_the_route_to_what_the_server_is_se
     assert_secret(&told, &token);
     let idp = desk.idp.issuer();
     for line in [
-        r#"+ route           "/mcp" at "127.0.0.1:0" is route "/mcp"; it believes corp (oidc)"#.to_owned(),
+        r#"+ route           "/mcp" at "127.0.0.1:0" is route "/mcp"; it believes corp (oidc)"#
+            .to_owned(),
         format!("+ credential      a bearer token of {} bytes", token.len()),
         "+ form            a JWT: three parts, one reading".to_owned(),
         format!("+ issuer          {idp:?} selects corp (oidc)"),
@@ -135,14 +136,18 @@ async fn s0_71_a_good_token_is_explained_from_the_route_to_what_the_server_is_se
         format!(r#"+ audience        it is for "{AUDIENCE}"; expected is ["{AUDIENCE}"]"#),
         "+ deny list       it does not name this caller".to_owned(),
         "+ route's scopes  the route needs [mcp:tools]".to_owned(),
-        r#"  tool            tools/call "echo": whoever may call the route may call each of its tools"#.to_owned(),
+        r#"+ tool            tools/call "echo" may be called"#.to_owned(),
         "= allowed         http://127.0.0.1:3000/mcp would be sent:".to_owned(),
         "                  x-auth-subject: alice".to_owned(),
         "                  x-auth-scopes: mcp:admin mcp:tools".to_owned(),
         "                  x-auth-client: app-7".to_owned(),
         "                  x-auth-method: oidc".to_owned(),
     ] {
-        assert!(told.stdout.lines().any(|told| told == line), "{line}\n{}", told.stdout);
+        assert!(
+            told.stdout.lines().any(|told| told == line),
+            "{line}\n{}",
+            told.stdout
+        );
     }
 }
 

@@ -74,15 +74,32 @@ pub(crate) async fn refused(world: &World, request: Request, status: u16, reason
         "the upstream was asked: {reason}"
     );
     let body = answer.json();
-    let reference = body["reference"].as_str().unwrap();
+    let reference = reference(&body);
     assert_eq!(answer.header("x-request-id"), Some(reference));
-    let members: Vec<_> = body.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["error", "error_description", "reference"]);
     let line = world.gateway.wait_for_log(reference).await;
     let entry: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(entry["reason"], reason, "{line}");
     assert_eq!(entry["status"], status);
     Refused { answer, entry }
+}
+
+/// The reference in the body of a refusal, which has one of two forms: that of JSON-RPC where the request was read.
+#[track_caller]
+pub(crate) fn reference(body: &Value) -> &str {
+    let members = |value: &Value| -> Vec<String> {
+        let members = value.as_object().unwrap().keys();
+        members.cloned().collect()
+    };
+    if body.get("jsonrpc").is_none() {
+        assert_eq!(members(body), ["error", "error_description", "reference"]);
+        return body["reference"].as_str().unwrap();
+    }
+    assert_eq!(body["jsonrpc"], "2.0");
+    let error = &body["error"];
+    assert_eq!(members(error), ["code", "data", "message"]);
+    let data = &error["data"];
+    assert_eq!(members(data), ["error", "reason", "reference"]);
+    data["reference"].as_str().unwrap()
 }
 
 /// Sends a call with this token, which must be refused as `invalid_token` in the way all bad tokens are.

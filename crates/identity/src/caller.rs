@@ -9,7 +9,7 @@ use oauth::Scopes;
 
 use crate::credential::Credential;
 use crate::pair::Pair;
-use crate::values::{self, IdentityValues};
+use crate::values::{self, Group, IdentityValues};
 
 /// Seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +137,12 @@ impl Caller {
             Some(pair) => &pair.values,
             None => &self.credential.values,
         }
+    }
+
+    /// Whether the caller's provider counts it among a group.
+    pub fn is_in(&self, group: &Group) -> bool {
+        let groups = self.values().groups.as_ref();
+        groups.is_some_and(|groups| group.is_among(groups))
     }
 
     /// The value of the route's `index`th further claim; `None` if the credential lacks it or it is no text.

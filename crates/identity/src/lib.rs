@@ -57,4 +57,4 @@ pub use mint::{MintError, Order, mint};
 pub use proof::PROOF_ALGORITHMS;
 pub use route::{Presented, RouteAuthenticator, Unverified};
 pub use steps::{Mark, Notes, Step, observe};
-pub use values::IdentityValues;
+pub use values::{Group, IdentityValues};

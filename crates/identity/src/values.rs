@@ -92,6 +92,23 @@ fn header(encoded: &str) -> HeaderValue {
         .expect("only visible ASCII and inner spaces are left by encoding")
 }
 
+/// A group, as it stands among those of a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group(Box<str>);
+
+impl Group {
+    /// As a provider writes it.
+    pub fn of(name: &str) -> Self {
+        Self(encode(name).into())
+    }
+
+    /// Whether it is one of these, which were encoded one by one before a comma joined them.
+    pub(crate) fn is_among(&self, groups: &HeaderValue) -> bool {
+        let mut groups = groups.as_bytes().split(|byte| *byte == b',');
+        groups.any(|group| group == self.0.as_bytes())
+    }
+}
+
 fn encode(text: &str) -> Cow<'_, str> {
     let last = text.len().saturating_sub(1);
     let plain = |at: usize, byte: u8| match byte {

@@ -133,6 +133,8 @@ pub(crate) enum Cut {
 /// A caller's body on its way up, counted and timed.
 pub(crate) enum Upload {
     None,
+    /// One that was read before; empty once it is sent.
+    Read(Bytes),
     Counted(Box<Counted>),
 }
 
@@ -171,6 +173,10 @@ impl HttpBody for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match &mut *self {
             Self::None => Poll::Ready(None),
+            Self::Read(bytes) => Poll::Ready(match std::mem::take(bytes) {
+                bytes if bytes.is_empty() => None,
+                bytes => Some(Ok(Frame::data(bytes))),
+            }),
             Self::Counted(counted) => counted.poll(cx),
         }
     }
@@ -178,6 +184,7 @@ impl HttpBody for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::None => true,
+            Self::Read(bytes) => bytes.is_empty(),
             Self::Counted(counted) => counted.incoming.is_end_stream(),
         }
     }
@@ -185,6 +192,7 @@ impl HttpBody for Upload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::None => SizeHint::with_exact(0),
+            Self::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Counted(counted) => counted.incoming.size_hint(),
         }
     }

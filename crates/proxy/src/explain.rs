@@ -8,6 +8,7 @@ use config::{Config, Scheme, Secret};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use identity::{Authenticators, Clock, Evidence, Failure, Mark, StartError, Step, observe};
+use mcp::message::{Kind, Message, Messages};
 
 use crate::ServeError;
 use crate::observe::metrics::Metrics;
@@ -16,6 +17,7 @@ use crate::server::slots::Slots;
 use crate::shared::Shared;
 use crate::stage::authorize::{self, Granted};
 use crate::stage::identify::{self, Identified};
+use crate::stage::inspect::Call;
 use crate::stage::{inject, route};
 use crate::stop::Refusal;
 
@@ -156,21 +158,43 @@ async fn decide(
         }
         refused
     })?;
-    let required = &site.required_scopes;
+    let required = &site.policy.required;
     let wanted = format!("the route needs [{required}]");
-    let granted = authorize::grant(&site, identified)
+    let admitted = authorize::admit(&site, &Method::POST, identified);
+    let granted = admitted.and_then(|it| authorize::grant(&site, it, &asked_for(question)));
+    let granted = granted
         .inspect_err(|_| steps.push(step("route's scopes", Mark::Refused, wanted.clone())))?;
     if site.is_protected() {
         steps.push(step("route's scopes", Mark::Passed, wanted));
     }
     if let (method, Some(tool)) = &question.call {
         let method = method.as_deref().unwrap_or("tools/call");
-        let text =
-            format!("{method} {tool:?}: whoever may call the route may call each of its tools");
-        steps.push(step("tool", Mark::Told, text));
+        let text = format!("{method} {tool:?} may be called");
+        steps.push(step("tool", Mark::Passed, text));
     }
     inject::bearable(&granted)?;
     Ok((site, granted))
+}
+
+/// The message that would be sent.
+fn asked_for(question: &Question) -> Call<'_> {
+    let (method, name) = &question.call;
+    if method.is_none() && name.is_none() {
+        return Call::Unread;
+    }
+    let message = Message {
+        kind: Kind::Request,
+        method: method.as_deref().unwrap_or("tools/call").into(),
+        id: None,
+        name: name.as_deref().map(Into::into),
+        uri: None,
+        task_id: None,
+        version: None,
+    };
+    Call::Read(Messages {
+        batch: false,
+        messages: vec![message],
+    })
 }
 
 /// Which route is meant, under which name.
@@ -333,7 +357,9 @@ fn hints(missed: &[StartError]) -> impl Iterator<Item = String> {
 fn hint(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::Unproven(failure) => Some(failure.hint()),
-        Refusal::MissingCredentials => Some("give --token or --api-key"),
+        Refusal::MissingCredentials | Refusal::CallerNeeded { .. } => {
+            Some("give --token or --api-key")
+        }
         Refusal::InsufficientScope { .. } => Some(
             "ask whoever issues the credential for these scopes: a provider grants what the user and the client are entitled to, `portcullis token` takes --scope, a key has them in its entry. If another scope means the same, say so under `scope_map`",
         ),

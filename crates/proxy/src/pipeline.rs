@@ -14,7 +14,8 @@ use crate::observe::record::{Record, Recorded};
 use crate::plan::Plan;
 use crate::server::Peer;
 use crate::stage::{
-    authorize, cors, forward, identify, inject, limit, redirect, route, stream, trust,
+    authorize, cors, filter, forward, identify, inject, inspect, limit, redirect, route, session,
+    stream, trust,
 };
 use crate::stop::Stop;
 
@@ -38,7 +39,7 @@ async fn walk(
     request: Request<Incoming>,
     record: &mut Record<'_>,
 ) -> Result<Response<Body>, Stop> {
-    let arrival = trust::arrival(&plan.trust, peer, request, record.client())?; // 400, 403, 421: who is really there, asking whom
+    let mut arrival = trust::arrival(&plan.trust, peer, request, record.client())?; // 400, 403, 421: who is really there, asking whom
     record.arrival(&arrival);
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
     record.cors(cors::judge(&target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
@@ -50,11 +51,20 @@ async fn walk(
     let presented = identify::presented(&site, &arrival, plan.now())?; // 400, 401: a good one that was seen before is known here
     limit::verification(plan, &presented, record)?; // 429: before a signature is checked, or guessing would be free
     let caller = record.caller(identify::caller(&site, presented, plan.now()).await?); // 401, 503: a bad proof stops; none is Anonymous
-    let granted = authorize::grant(&site, caller)?; // 401, 403: before a byte of the body is read
+    let admitted = authorize::admit(&site, &arrival.head.method, caller)?; // 401: before a byte of the body, where nothing in it could change that
+    limit::request(plan, &site, &admitted, &arrival)?; // 429: what one caller may ask for
+    let body = record.body(inspect::body(plan, &site, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
+    let call = record.call(inspect::call(body.as_ref())?, body.as_ref()); // 400: understood, or refused
+    let granted = authorize::grant(&site, admitted, &call)?; // 401, 403: all that is asked for, or nothing
+    limit::calls(plan, &site, &granted, &call, &arrival)?; // 429: after 403, so that what is not allowed costs no call
+    let session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
+    let filter = filter::wanted(&site, &granted, &call, &mut arrival);
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
     let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
+    let answer = session::hand_out(plan, &site, session, answer)?; // 502: an id that cannot be one
+    let answer = filter::answer(plan, &site, filter, answer).await?; // 502: a list that cannot be filtered is not shown
     Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) key_headers: Box<[HeaderName]>,
     pub(crate) limits: limit::Rules,
     pub(crate) sse_keepalive: Option<Duration>,
+    /// What all bodies that are looked at may take together, in bytes.
+    pub(crate) inspect_memory: u64,
     pub(crate) authenticators: Arc<Authenticators>,
     /// `Strict-Transport-Security`, for answers over https (R6797).
     pub(crate) hsts: Option<HeaderValue>,
@@ -125,6 +127,7 @@ impl Plan {
                 .collect(),
             limits: limit::Rules::of(&config.server.limits),
             sse_keepalive: config.server.sse_keepalive,
+            inspect_memory: config.server.limits.inspect_memory,
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
             terms: Terms::of(&config.server, &shared),

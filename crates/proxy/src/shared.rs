@@ -16,7 +16,7 @@ use crate::reload::Reloads;
 use crate::server::shutdown::Drain;
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
-use crate::stage::limit;
+use crate::stage::{inspect, limit};
 use crate::upstream::Upstreams;
 
 /// Every plan holds the same one. What is compiled from the configuration belongs to [`Plan`] instead.
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) tracer: Option<Tracer>,
     pub(crate) drain: Drain,
     pub(crate) limits: limit::Tables,
+    /// Bodies that are being looked at.
+    pub(crate) inspected: inspect::Memory,
     pub(crate) slots: Slots,
     pub(crate) reloads: Reloads,
     pub(crate) started: Instant,
@@ -61,6 +63,7 @@ impl Shared {
             tracer,
             drain: Drain::new(),
             limits: limit::Tables::new(),
+            inspected: inspect::Memory::default(),
             slots,
             reloads: Reloads::new(),
             started: Instant::now(),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use identity::Failure;
+use mcp::message::Unreadable;
+use oauth::Scopes;
 use oauth::error::ErrorCode;
 
 use crate::body::Body;
@@ -34,12 +36,23 @@ pub(crate) enum Refusal {
     MissingCredentials,
     #[error("{0}")]
     Unproven(#[from] Failure),
-    #[error("the token has scopes [{held}], the route needs [{needed}]")]
-    InsufficientScope { held: String, needed: String },
+    /// The same, of something on a route where not everything needs them.
+    #[error("no credentials were presented for what needs some, with the scopes [{needed}]")]
+    CallerNeeded { needed: Scopes },
+    #[error("the token has scopes [{held}], this needs [{needed}]")]
+    InsufficientScope { held: String, needed: Scopes },
+    #[error("not permitted: {0}")]
+    NotPermitted(&'static str),
     #[error("credential `{parameter}` in the query")]
     TokenInQuery { parameter: &'static str },
     #[error("ambiguous request: {0}")]
     Ambiguous(&'static str),
+    #[error("ambiguous request: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("unsupported media: {0}")]
+    UnsupportedMedia(&'static str),
+    #[error("the memory for request bodies is full (server.limits.inspect_memory)")]
+    InspectionFull,
     #[error("path refused: {0}")]
     BadPath(&'static str),
     #[error(
@@ -118,9 +131,14 @@ impl Refusal {
         let (status, reason, description, challenge) = match self {
             R::Unproven(failure)         => return unproven(failure),
             R::MissingCredentials        => (401, "missing_credentials",   "authentication is required", Challenge::Plain),
+            R::CallerNeeded { .. }       => (401, "missing_credentials",   "authentication is required for this", Challenge::Plain),
             R::InsufficientScope { .. }  => (403, "insufficient_scope",    "the token lacks a scope that this needs", INSUFFICIENT),
+            R::NotPermitted(_)           => (403, "not_permitted",         "this may not be called", NONE),
             R::TokenInQuery { .. }       => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST),
             R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
+            R::Unreadable(_)             => (400, "ambiguous_request",     "the message can be read in two ways, or in none", NONE),
+            R::UnsupportedMedia(_)       => (415, "unsupported_media",     "send the message as plain UTF-8 JSON", NONE),
+            R::InspectionFull            => (503, "inspection_full",       "too much is being looked at: try again later", NONE),
             R::BadPath(_)                => (400, "ambiguous_request",     "the path can be read in two ways", NONE),
             R::Misdirected { .. }        => (421, "misdirected",           "this host is not served here", NONE),
             R::OtherCertificate { .. }   => (421, "misdirected",           "this host is not served on this connection", NONE),
@@ -145,12 +163,21 @@ impl Refusal {
         public(status, reason, description, challenge)
     }
 
+    /// The scopes that would help, where these are not just those of the route.
+    pub(crate) fn needed(&self) -> Option<&Scopes> {
+        match self {
+            Self::CallerNeeded { needed } | Self::InsufficientScope { needed, .. } => Some(needed),
+            _ => None, // no other is about scopes
+        }
+    }
+
     /// Seconds after which trying again makes sense (`Retry-After`).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unproven(failure) => failure.retry_after(),
             Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
             Self::Unaccountable => Some(crate::observe::audit::PATIENCE),
+            Self::InspectionFull => Some(Duration::from_secs(1)),
             _ => None, // no other refusal knows when it will be over
         }
     }

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{Method, Request, Response, Version};
 use http_body::Body as _;
@@ -25,6 +26,7 @@ use crate::stage::cors::Cors;
 use crate::stage::forward::Waited;
 use crate::stage::identify::{self, Identified};
 use crate::stage::inject::{Marks, X_REQUEST_ID};
+use crate::stage::inspect::{self, Call};
 use crate::stage::route::Target;
 use crate::stage::stream::Asked;
 use crate::stage::trust::Arrival;
@@ -51,6 +53,8 @@ pub(crate) struct Record<'p> {
     name: usize,
     authority: Option<Arc<str>>,
     has_body: bool,
+    /// Whether it was read: then a refusal is a JSON-RPC error, with the id of the request if there is one.
+    spoken: Option<Spoken>,
     /// Whether the caller's address has paid for this request.
     paid: bool,
     /// Whether the caller came by https, as far as it is known.
@@ -59,6 +63,13 @@ pub(crate) struct Record<'p> {
     /// Whether the token came with a proof, or should have (RFC 9449): then that is what a challenge is about.
     with_proof: bool,
     closing: Closing,
+}
+
+/// What a refusal answers, where the request was read.
+#[derive(Default)]
+struct Spoken {
+    /// As it was written. A batch has none, nor has what could not be understood.
+    id: Option<Bytes>,
 }
 
 impl<'p> Record<'p> {
@@ -98,6 +109,7 @@ impl<'p> Record<'p> {
             name: usize::MAX,
             authority: None,
             has_body: !request.body().is_end_stream(),
+            spoken: None,
             paid: false,
             secure: peer.session.is_some(),
             version: request.version(),
@@ -161,6 +173,25 @@ impl<'p> Record<'p> {
         identified
     }
 
+    /// What was read of the request is no longer on its way.
+    pub(crate) fn body(&mut self, body: Option<inspect::Body>) -> Option<inspect::Body> {
+        if body.is_some() {
+            self.has_body = false;
+            self.spoken = Some(Spoken::default());
+        }
+        body
+    }
+
+    pub(crate) fn call<'b>(&mut self, call: Call<'b>, body: Option<&inspect::Body>) -> Call<'b> {
+        if let (Call::Read(messages), Some(body)) = (&call, body)
+            && let ([message], false) = (&*messages.messages, messages.batch)
+        {
+            let id = message.id.map(|id| body.bytes.slice_ref(id.as_bytes()));
+            self.spoken = Some(Spoken { id });
+        }
+        call
+    }
+
     /// What an answer that lasts is judged by.
     pub(crate) fn asked(&self) -> Asked<'_> {
         Asked {
@@ -168,6 +199,7 @@ impl<'p> Record<'p> {
             client: self.closing.client,
             authority: self.authority.as_ref(),
             path: &self.closing.path,
+            posted: self.closing.method == Method::POST,
         }
     }
 

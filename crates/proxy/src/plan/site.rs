@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use config::{
-    Auth, Authenticator, Config, HostPattern, IdentityHeaders, SenderConstrained, Transport,
+    AuditLevel, Auth, Authenticator, Config, HostPattern, IdentityHeaders, SenderConstrained,
+    Transport,
 };
 use http::HeaderValue;
 use identity::{Authenticators, RouteAuthenticator};
@@ -14,6 +15,7 @@ use crate::PlanError;
 use crate::observe::metrics::{Metrics, SiteMetrics};
 use crate::plan::names::{Name, Names};
 use crate::stage::authorize::Policy;
+use crate::stage::authorize::access::Access;
 use crate::stage::inject::Injection;
 use crate::upstream::Upstream;
 
@@ -29,7 +31,8 @@ pub(crate) struct Site {
     /// `None` on routes that ask nobody.
     pub(crate) authentication: Option<RouteAuthenticator>,
     pub(crate) policy: Policy,
-    pub(crate) required_scopes: Scopes,
+    /// Whether anything that is asked of a request depends on its body.
+    pub(crate) reads: bool,
     pub(crate) proofs: Proofs,
     pub(crate) injection: Injection,
     pub(crate) upstream: Upstream,
@@ -157,13 +160,13 @@ pub(super) fn site(
             .iter()
             .map(|name| face(route, &name.resource_origin, &required_scopes, &key_headers))
             .collect::<Result<_, _>>()?,
-        policy: if authentication.is_some() {
-            Policy::Scopes(required_scopes.clone())
-        } else {
-            Policy::Anonymous
+        reads: reads(config, route),
+        policy: Policy {
+            asks: authentication.is_some(),
+            access: access(route)?,
+            required: required_scopes,
         },
         authentication,
-        required_scopes,
         proofs: Proofs::of(config, route),
         injection: Injection::of(
             &route.identity,
@@ -174,6 +177,27 @@ pub(super) fn site(
         streams: route.streams.clone(),
         metrics: metrics.site(&route.name, accepted),
     })
+}
+
+/// A body is read where the tools that it calls are judged, counted, or told of in the audit trail.
+fn reads(config: &Config, route: &config::Route) -> bool {
+    let speaks_mcp = match route.transport {
+        Transport::Mcp | Transport::Sse => true,
+        Transport::Http => false,
+    };
+    let counts = route.rate_limit.as_ref();
+    let counts = counts.is_some_and(|limit| limit.max_tool_calls.is_some());
+    let audit = config.audit.as_ref();
+    let tells = audit.is_some_and(|audit| audit.level == AuditLevel::Info);
+    speaks_mcp && (counts || tells || route.access != config::Access::default())
+}
+
+fn access(route: &config::Route) -> Result<Access, PlanError> {
+    let challenge = match &route.auth {
+        Auth::Anonymous => None,
+        Auth::Required(requirement) => Some(requirement.challenge),
+    };
+    Access::of(&route.access, challenge).map_err(|_| PlanError::new(&route.name, "access.tools"))
 }
 
 /// Every resource identifier that is this route: an audience may be any of them, and nothing else (SEC-10, SEC-11).

@@ -1,18 +1,35 @@
-//! Whether this caller may do this. Never looks at a header: what is known of the caller is in what `identify` made.
+//! Whether this caller may do this. Never looks at a header: what is known of the caller is in what `identify` made, what is asked
+//! for in what `inspect` read.
+//!
+//! Twice: [`admit`] before a byte of the body is read, where nothing in it could change the answer, and [`grant`] after.
 
+pub(crate) mod access;
+mod tools;
+
+use http::Method;
 use identity::{Caller, Timestamp};
 use oauth::Scopes;
 
 use crate::plan::Site;
 use crate::stage::identify::Identified;
+use crate::stage::inspect::Call;
 use crate::stop::Refusal;
 
-/// What a route asks of its callers.
-pub(crate) enum Policy {
-    /// Everybody may come, and comes as nobody.
-    Anonymous,
-    /// A proven caller with all of these scopes.
-    Scopes(Scopes),
+use access::Access;
+
+/// What a route asks of its callers; made when the plan is built.
+pub(crate) struct Policy {
+    /// Whether it asks who they are at all. Where it does not, everybody comes as nobody.
+    pub(crate) asks: bool,
+    /// All of them are needed, but for what nobody needs a credential for.
+    pub(crate) required: Scopes,
+    /// What depends on the body of a request.
+    pub(crate) access: Access,
+}
+
+/// Somebody who may come in, if what is asked for allows it. Only [`admit`] makes one.
+pub(crate) struct Admitted {
+    caller: Option<Caller>,
 }
 
 /// The permit: `inject` takes nothing less, and only [`grant`] makes one.
@@ -20,40 +37,90 @@ pub(crate) struct Granted {
     caller: Option<Caller>,
 }
 
-impl Granted {
-    /// The proven caller; `None` on routes that ask nobody.
+impl Admitted {
+    /// The proven caller; `None` for nobody in particular.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 }
 
-/// 401 without a caller where one is needed, 403 where a scope is missing.
-pub(crate) fn grant(site: &Site, identified: Identified) -> Result<Granted, Refusal> {
-    match (&site.policy, identified) {
-        (Policy::Anonymous, _) => Ok(Granted { caller: None }),
-        (Policy::Scopes(_), Identified::Anonymous) => Err(Refusal::MissingCredentials),
-        (Policy::Scopes(needed), Identified::Proven(caller))
-            if needed.is_subset(caller.scopes()) =>
-        {
-            Ok(Granted {
-                caller: Some(caller),
-            })
+impl Granted {
+    /// The proven caller; `None` for nobody in particular.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+}
+
+/// 401 for a request without a credential that no body could make good (T-H6, I-3). Only what is posted can be open to everybody
+/// (SEC-50).
+pub(crate) fn admit(
+    site: &Site,
+    method: &Method,
+    identified: Identified,
+) -> Result<Admitted, Refusal> {
+    let policy = &site.policy;
+    let caller = match identified {
+        Identified::Proven(caller) if policy.asks => Some(caller),
+        Identified::Proven(_) => None,
+        Identified::Anonymous => {
+            let is_open = policy.access.is_open() && method == Method::POST;
+            if policy.asks && !is_open {
+                return Err(Refusal::MissingCredentials);
+            }
+            None
         }
-        (Policy::Scopes(needed), Identified::Proven(caller)) => Err(Refusal::InsufficientScope {
+    };
+    Ok(Admitted { caller })
+}
+
+/// 401 without a caller where one is needed, 403 where a scope or the operator's leave is missing.
+pub(crate) fn grant(site: &Site, admitted: Admitted, call: &Call<'_>) -> Result<Granted, Refusal> {
+    let Admitted { caller } = admitted;
+    site.policy.judge(caller.as_ref(), call)?;
+    Ok(Granted { caller })
+}
+
+impl Policy {
+    /// All that is asked for, or nothing (BAT-2).
+    fn judge(&self, caller: Option<&Caller>, call: &Call<'_>) -> Result<(), Refusal> {
+        let messages = match call {
+            Call::Unread if self.asks => return self.whole(caller),
+            Call::Unread => return Ok(()),
+            Call::Read(messages) => messages,
+        };
+        self.access.judge(self, caller, messages)
+    }
+
+    /// What every request needs that is not open to everybody.
+    fn whole(&self, caller: Option<&Caller>) -> Result<(), Refusal> {
+        let Some(caller) = caller else {
+            return Err(Refusal::MissingCredentials);
+        };
+        if self.required.is_subset(caller.scopes()) {
+            return Ok(());
+        }
+        Err(Refusal::InsufficientScope {
             held: caller.scopes().to_string(),
-            needed: needed.to_string(),
-        }),
+            needed: self.required.clone(),
+        })
     }
 }
 
 /// Whether somebody who was let in may go on listening: what [`grant`] and `identify` ask, of a caller whose token is gone (SEC-55).
-pub(crate) fn still(site: &Site, caller: Option<&Caller>, now: Timestamp) -> bool {
-    match (&site.policy, caller, &site.authentication) {
-        (Policy::Anonymous, _, _) => true,
-        (Policy::Scopes(needed), Some(caller), Some(authentication)) => {
+/// What was `posted` may have been open to everybody.
+pub(crate) fn still(site: &Site, caller: Option<&Caller>, posted: bool, now: Timestamp) -> bool {
+    let Policy {
+        asks,
+        required,
+        access,
+    } = &site.policy;
+    let is_open = !asks || (posted && access.is_open());
+    match (caller, &site.authentication) {
+        (Some(caller), Some(authentication)) => {
             let now = Some(now).filter(|_| site.streams.end_at_expiry);
-            needed.is_subset(caller.scopes()) && authentication.still_good(caller, now)
+            (is_open || required.is_subset(caller.scopes()))
+                && authentication.still_good(caller, now)
         }
-        (Policy::Scopes(_), None, _) | (Policy::Scopes(_), _, None) => false,
+        (None, _) | (_, None) => is_open,
     }
 }

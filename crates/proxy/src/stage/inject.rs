@@ -138,6 +138,7 @@ pub(crate) fn outbound(
     let Arrival {
         mut head,
         body,
+        read,
         client,
         client_header,
         name,
@@ -188,11 +189,11 @@ pub(crate) fn outbound(
         trace.mark(headers);
     }
 
-    let mut request = Request::new(Upload::new(
-        body,
-        site.injection.body_limit,
-        site.injection.body_deadline,
-    ));
+    let upload = match read {
+        Some(bytes) => Upload::Read(bytes),
+        None => Upload::new(body, limit, site.injection.body_deadline),
+    };
+    let mut request = Request::new(upload);
     *request.method_mut() = head.method;
     *request.uri_mut() = target(site, &head.uri)?;
     *request.headers_mut() = head.headers;

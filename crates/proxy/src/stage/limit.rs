@@ -23,7 +23,8 @@ use ipnet::IpNet;
 use crate::observe::record::Record;
 use crate::plan::{Plan, Site};
 use crate::shared::Shared;
-use crate::stage::authorize::Granted;
+use crate::stage::authorize::{Admitted, Granted};
+use crate::stage::inspect::Call;
 use crate::stage::stream::Asked;
 use crate::stage::trust::{Arrival, is_trusted};
 use crate::stop::{Refusal, Stop};
@@ -222,6 +223,29 @@ impl Doors {
         }
         place.map(Some).ok_or(TooMany)
     }
+}
+
+/// What one caller, or the address of somebody unknown, may ask of a route (S0-60).
+#[expect(clippy::unnecessary_wraps, reason = "rates are on their way")]
+pub(crate) fn request(
+    _plan: &Plan,
+    _site: &Site,
+    _admitted: &Admitted,
+    _arrival: &Arrival,
+) -> Result<(), Refusal> {
+    Ok(())
+}
+
+/// The same for tools: each call of a batch counts (BAT-2).
+#[expect(clippy::unnecessary_wraps, reason = "rates are on their way")]
+pub(crate) fn calls(
+    _plan: &Plan,
+    _site: &Site,
+    _granted: &Granted,
+    _call: &Call<'_>,
+    _arrival: &Arrival,
+) -> Result<(), Refusal> {
+    Ok(())
 }
 
 /// Whether a request may open an event stream, should its answer turn out to be one.

@@ -39,6 +39,8 @@ pub(crate) struct Asked<'r> {
     pub(crate) client: IpAddr,
     pub(crate) authority: Option<&'r Arc<str>>,
     pub(crate) path: &'r str,
+    /// Whether it was a POST: some of these need no credential.
+    pub(crate) posted: bool,
 }
 
 /// Wraps an event stream; every other answer passes untouched.
@@ -72,6 +74,7 @@ pub(crate) fn tend(
             .and_then(|caller| caller.vigil(asked.client, &plan.shared.clock)),
         authority: asked.authority.cloned(),
         path: asked.path.into(),
+        posted: asked.posted,
         site: Arc::clone(site),
         shared: Arc::clone(&plan.shared),
         judged: now,
@@ -96,6 +99,7 @@ pub(crate) struct Tended {
     vigil: Option<Vigil>,
     authority: Option<Arc<str>>,
     path: Box<str>,
+    posted: bool,
     /// As of the plan by which the stream was judged last: it does not hold the whole plan of its request.
     site: Arc<Site>,
     shared: Arc<Shared>,
@@ -182,7 +186,7 @@ impl Tended {
         if let Some(vigil) = &mut self.vigil {
             vigil.judge(plan.now());
         }
-        authorize::still(&self.site, self.caller.as_ref(), plan.now())
+        authorize::still(&self.site, self.caller.as_ref(), self.posted, plan.now())
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.

@@ -8,6 +8,7 @@ mod certificate;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -40,6 +41,8 @@ pub(crate) struct Rules {
 pub(crate) struct Arrival {
     pub(crate) head: Parts,
     pub(crate) body: Unread,
+    /// The same, once it was read to its end (`inspect`).
+    pub(crate) read: Option<Bytes>,
     /// The caller's address as far as it can be known.
     pub(crate) client: IpAddr,
     /// `client` as a header value, where the connection has it ready.
@@ -119,6 +122,7 @@ pub(crate) fn arrival(
             return Ok(Arrival {
                 head,
                 body,
+                read: None,
                 client: peer.address.ip(),
                 client_header: None,
                 name: usize::MAX,
@@ -142,6 +146,7 @@ pub(crate) fn arrival(
     Ok(Arrival {
         head,
         body,
+        read: None,
         client,
         client_header,
         name,

@@ -8,7 +8,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::MissingCredentials,
         Refusal::InsufficientScope {
             held: "mcp".into(),
-            needed: "mcp mcp:call".into(),
+            needed: Scopes::parse("mcp mcp:call").unwrap(),
         },
         Refusal::TokenInQuery {
             parameter: "access_token",
@@ -43,6 +43,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UpstreamAnswer("a redirect on an MCP route"),
         Refusal::RateLimited(Exceeded::StreamsOfCaller(64)),
         Refusal::Unaccountable,
+        Refusal::CallerNeeded {
+            needed: Scopes::parse("mcp mcp:call").unwrap(),
+        },
+        Refusal::NotPermitted("no rule names the tool"),
+        Refusal::Unreadable(Unreadable::Ambiguous("duplicate key")),
+        Refusal::UnsupportedMedia("the body is encoded"),
+        Refusal::InspectionFull,
     ]
 }
 
@@ -72,7 +79,12 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::UpstreamAnswer(_) => 21,
         Refusal::RateLimited(_) => 22,
         Refusal::Unaccountable => 23,
-        Refusal::Unproven(_) => 24,
+        Refusal::CallerNeeded { .. } => 24,
+        Refusal::NotPermitted(_) => 25,
+        Refusal::Unreadable(_) => 26,
+        Refusal::UnsupportedMedia(_) => 27,
+        Refusal::InspectionFull => 28,
+        Refusal::Unproven(_) => 29,
     }
 }
 

@@ -83,7 +83,7 @@ impl Decision {
         };
         let caller = self.caller.as_ref();
         let needed = site
-            .map(|site| &site.required_scopes)
+            .map(|site| &site.policy.required)
             .filter(|scopes| !scopes.is_empty());
         let needed = needed.map(ToString::to_string);
         let scopes = caller.map(|caller| caller.scopes().to_string());

@@ -9,7 +9,7 @@ use oauth::challenge::Scheme;
 use oauth::error::ErrorCode;
 
 use super::closing::shown;
-use super::{Record, nonce};
+use super::{Record, Spoken, nonce};
 use crate::body::{Body, own};
 use crate::observe::metrics::Outcome;
 use crate::plan::Site;
@@ -52,6 +52,7 @@ impl Record<'_> {
         if matches!(
             refusal,
             Refusal::MissingCredentials
+                | Refusal::CallerNeeded { .. }
                 | Refusal::NoRoute
                 | Refusal::Unproven(Failure::NonceNeeded(_))
         ) {
@@ -62,12 +63,11 @@ impl Record<'_> {
         if closing.shared.audit.is_some() {
             closing.detail = Some(kept(detail));
         }
-        let body = serde_json::json!({
-            "error": public.status.canonical_reason().unwrap_or("Error"),
-            "error_description": public.description,
-            "reference": reference,
-        });
-        let mut answer = own(public.status, Body::from(body.to_string()));
+        let body = match &self.spoken {
+            Some(spoken) => spoken.error(&public, reference),
+            None => plain(&public, reference),
+        };
+        let mut answer = own(public.status, Body::from(body));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.challenges(refusal, &public, headers);
@@ -100,11 +100,11 @@ impl Record<'_> {
         };
         if site.takes_tokens() {
             // `Bearer` comes first: it is all that most clients look for
-            if let Some(token) = challenge(site, form, self.with_proof, public) {
+            if let Some(token) = challenge(site, form, self.with_proof, refusal, public) {
                 headers.insert(WWW_AUTHENTICATE, token);
             }
             let is_offered = match refusal {
-                Refusal::MissingCredentials => site.proofs.required,
+                Refusal::MissingCredentials | Refusal::CallerNeeded { .. } => site.proofs.required,
                 Refusal::Unproven(Failure::ProofRequired(_)) => !self.with_proof,
                 _ => false,
             };
@@ -120,18 +120,75 @@ impl Record<'_> {
     }
 }
 
+/// The body of a refusal where nothing is known of JSON-RPC.
+fn plain(public: &Public, reference: &str) -> String {
+    let body = serde_json::json!({
+        "error": words(public),
+        "error_description": public.description,
+        "reference": reference,
+    });
+    body.to_string()
+}
+
+fn words(public: &Public) -> &'static str {
+    public.status.canonical_reason().unwrap_or("Error")
+}
+
+impl Spoken {
+    /// A JSON-RPC error with the id of the request that it answers (TM-13), without one where there is none or are several.
+    fn error(&self, public: &Public, reference: &str) -> String {
+        let error = serde_json::json!({
+            "code": code(public),
+            "message": public.description,
+            "data": { "error": words(public), "reason": public.reason, "reference": reference },
+        });
+        let id = self.id.as_deref().and_then(|id| str::from_utf8(id).ok());
+        let id = id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
+        format!("{{\"jsonrpc\":\"2.0\",{id}\"error\":{error}}}")
+    }
+}
+
+/// One code for each status, of those that are free (TM-13).
+fn code(public: &Public) -> i32 {
+    match public.status.as_u16() {
+        401 => -32001,
+        403 => -32003,
+        429 => -32004,
+        400 => -32005,
+        413 => -32006,
+        408 => -32007,
+        415 => -32008,
+        404 => -32009,
+        502 => -32010,
+        503 => -32011,
+        504 => -32012,
+        _ => -32000, // no other is met after a body was read
+    }
+}
+
 /// What went wrong with a token, in the scheme in which it came.
-fn challenge(site: &Site, form: &Form, with_proof: bool, public: &Public) -> Option<HeaderValue> {
+fn challenge(
+    site: &Site,
+    form: &Form,
+    with_proof: bool,
+    refusal: &Refusal,
+    public: &Public,
+) -> Option<HeaderValue> {
     let error = match public.challenge {
         Challenge::None => return None,
-        Challenge::Plain => return Some(form.challenge.clone()),
-        Challenge::Error(error) => error,
+        Challenge::Plain if refusal.needed().is_none() => return Some(form.challenge.clone()),
+        Challenge::Plain => None,
+        Challenge::Error(error) => Some(error),
     };
+    let of_route = Some(&site.policy.required);
     let scope = match error {
-        ErrorCode::InsufficientScope | ErrorCode::InvalidToken => {
-            Some(&site.required_scopes).filter(|scopes| !scopes.is_empty())
+        None | Some(ErrorCode::InsufficientScope | ErrorCode::InvalidToken) => refusal
+            .needed()
+            .or(of_route)
+            .filter(|scopes| !scopes.is_empty()),
+        Some(ErrorCode::InvalidRequest | ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce) => {
+            None
         }
-        ErrorCode::InvalidRequest | ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce => None,
     };
     let algorithms = identity::PROOF_ALGORITHMS.join(" ");
     let challenge = oauth::challenge::Challenge {
@@ -142,8 +199,8 @@ fn challenge(site: &Site, form: &Form, with_proof: bool, public: &Public) -> Opt
         } else {
             Scheme::Bearer
         },
-        error: Some(error),
-        description: Some(public.description),
+        error,
+        description: error.map(|_| public.description), // ERR-3
         scope,
         resource_metadata: Some(&form.metadata_url),
     };

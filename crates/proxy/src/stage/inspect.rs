@@ -1,0 +1,155 @@
+//! What a body asks for. It is read only where a rule of the route depends on it, whatever its `Content-Type` says (X11), is held in
+//! memory while it is judged, and goes to the upstream byte for byte.
+//!
+//! Where it is read it is understood or refused: what two parsers could read in two ways is refused, not guessed at (SEC-53).
+
+mod memory;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use mcp::message::{self, Messages};
+use tokio::time::timeout;
+
+use crate::plan::{Plan, Site};
+use crate::stage::trust::Arrival;
+use crate::stop::Refusal;
+
+pub(crate) use memory::{Held, Memory};
+
+/// What is known of what a request asks for.
+pub(crate) enum Call<'b> {
+    /// Nothing that the route asks for depends on it, or there is no body.
+    Unread,
+    Read(Messages<'b>),
+}
+
+/// A body that was read to its end, and its share of what all bodies may take together.
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    _held: Held,
+}
+
+/// Reads the body, if anything depends on it.
+pub(crate) async fn body(
+    plan: &Plan,
+    site: &Site,
+    arrival: &mut Arrival,
+) -> Result<Option<Body>, Refusal> {
+    if !site.reads || arrival.head.method != Method::POST {
+        return Ok(None);
+    }
+    readable(&arrival.head.headers)?;
+    let limit = site.injection.body_limit;
+    if arrival.body.size_hint().lower() > limit {
+        return Err(Refusal::BodyTooLarge { limit }); // before a client that waits for `100 Continue` sends it
+    }
+    let deadline = site.injection.body_deadline;
+    let collected = collect(plan, limit, arrival);
+    let body = timeout(deadline, collected).await;
+    let body = body.map_err(|_| Refusal::BodyTimeout(deadline))??;
+    arrival.read = Some(body.bytes.clone());
+    Ok(Some(body))
+}
+
+/// What it asks for.
+pub(crate) fn call(body: Option<&Body>) -> Result<Call<'_>, Refusal> {
+    match body {
+        None => Ok(Call::Unread),
+        Some(body) => Ok(Call::Read(message::read(&body.bytes)?)),
+    }
+}
+
+/// A body of one piece is taken as it is; one that comes in several is put together once.
+async fn collect(plan: &Plan, limit: u64, arrival: &mut Arrival) -> Result<Body, Refusal> {
+    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
+    let (mut whole, mut length) = (Bytes::new(), 0_u64);
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = arrival.body.frame().await {
+        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+        let Ok(piece) = frame.into_data() else {
+            continue; // trailers say nothing (SEC-33)
+        };
+        length = length.saturating_add(piece.len() as u64);
+        if length > limit {
+            return Err(Refusal::BodyTooLarge { limit });
+        }
+        held.more(piece.len())?;
+        if !pieces.is_empty() {
+            pieces.extend_from_slice(&piece);
+        } else if whole.is_empty() {
+            whole = piece;
+        } else {
+            pieces.extend_from_slice(&whole);
+            pieces.extend_from_slice(&piece);
+        }
+    }
+    let bytes = if pieces.is_empty() {
+        whole
+    } else {
+        pieces.freeze()
+    };
+    Ok(Body { bytes, _held: held })
+}
+
+/// Only plain UTF-8 has one reading: a server may or may not heed another charset, and unpack what is packed.
+fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_plain = |coding: &str| coding.trim().eq_ignore_ascii_case("identity");
+    for line in headers.get_all(CONTENT_ENCODING) {
+        if !line
+            .to_str()
+            .is_ok_and(|line| line.split(',').all(is_plain))
+        {
+            return Err(Refusal::UnsupportedMedia("the body is encoded"));
+        }
+    }
+    for line in headers.get_all(CONTENT_TYPE) {
+        let line = String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase();
+        for (at, _) in line.match_indices("charset") {
+            let rest = line.get(at + "charset".len()..).unwrap_or_default();
+            let Some(value) = rest.trim_start().strip_prefix('=') else {
+                continue;
+            };
+            let value = value.trim_start().trim_start_matches('"');
+            let end = value.find(|c: char| matches!(c, ';' | '"' | ',') || c.is_whitespace());
+            let value = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
+            if !matches!(value, "utf-8" | "utf8" | "us-ascii") {
+                return Err(Refusal::UnsupportedMedia("the charset is not UTF-8"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(name: http::HeaderName, value: &'static str, readable_: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        assert_eq!(readable(&headers).is_ok(), readable_, "{value}");
+    }
+
+    #[test]
+    fn sec_53_x11_bodies_in_other_encodings_are_refused_whatever_their_type() {
+        check(CONTENT_TYPE, "application/json", true);
+        check(CONTENT_TYPE, "text/plain", true);
+        check(CONTENT_TYPE, "application/json; charset=utf-8", true);
+        check(CONTENT_TYPE, "application/json; charset=\"UTF-8\"", true);
+        check(CONTENT_TYPE, "application/json;charset=utf-16", false);
+        check(CONTENT_TYPE, "application/json; charset = \"utf-7\"", false);
+        check(CONTENT_TYPE, "a/b; charset=utf-8; charset=utf-16le", false);
+        check(CONTENT_TYPE, "text/plain; CHARSET=latin1", false);
+        check(CONTENT_ENCODING, "identity", true);
+        check(CONTENT_ENCODING, "gzip", false);
+        check(CONTENT_ENCODING, "identity, br", false);
+        check(CONTENT_ENCODING, "", false);
+    }
+}
