@@ -310,7 +310,7 @@ async fn s0_69_four_bad_tokens_have_four_reasons_told_alike_in_log_audit_and_exp
             good().scope("other").sign(),
             403,
             "insufficient_scope",
-            "the token has scopes [other], the route needs [mcp:tools]",
+            "the token has scopes [other], this needs [mcp:tools]",
         ),
         (
             good().audience("https://else.example").sign(),
