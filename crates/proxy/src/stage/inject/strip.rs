@@ -61,7 +61,19 @@ const PREFIXES: &[&str] = &[
     "x-tls-client-",
     "x-amzn-mtls-",
     "x-arr-clientcert",
+    // what other gateways call an identity that they vouch for: Google IAP, AWS ALB, Azure App Service, Cloudflare Access, Pomerium,
+    // Tailscale, Grafana's auth proxy
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-amzn-oidc-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "cf-access-",
+    "x-pomerium-",
+    "tailscale-user-",
+    "x-webauth-",
 ];
+
 impl Stripping {
     /// The union over all presets, all routes and all API keys: a header one route believes may not be sent to another by a caller.
     pub(crate) fn of(config: &config::Config) -> Self {
