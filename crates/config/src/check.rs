@@ -12,13 +12,14 @@ mod deny;
 mod file;
 mod route;
 mod server;
+mod sessions;
 
 pub use authenticator::expired_keys;
 pub use deny::deny_list;
 
 use dangerous::dangerous;
 
-use crate::checked::{Config, Level, LogFormat, Logging, Profile, Sessions};
+use crate::checked::{Config, Level, LogFormat, Logging, Profile};
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::{Problem, Problems};
@@ -60,10 +61,18 @@ pub(crate) fn check(
         64 * KIB..=64 * GIB,
     );
     let deny = deny::check(file.deny, sources, &mut notes);
+    let sessions = sessions::check(file.sessions, profile, &mut notes);
     let authenticators =
         authenticator::check_all(file.authenticators, &server, sources, &mut notes);
     let routes = route::check_all(file.routes, &server, &authenticators, sources, &mut notes);
-    across::check(&server, &admin, &authenticators, &routes, &mut notes);
+    across::check(
+        &server,
+        &admin,
+        audit.as_ref(),
+        &authenticators,
+        &routes,
+        &mut notes,
+    );
 
     dangerous::judge(profile, &mut notes);
     if !notes.problems.is_empty() {
@@ -80,7 +89,7 @@ pub(crate) fn check(
         audit,
         credential_cache,
         deny,
-        sessions: Sessions::default(),
+        sessions,
         // Without a problem, every one of them is there.
         authenticators: authenticators
             .into_iter()
@@ -104,6 +113,7 @@ fn order(path: &str) -> (usize, usize, String) {
         "audit",
         "credential_cache",
         "deny",
+        "sessions",
         "authenticators",
         "routes",
     ];

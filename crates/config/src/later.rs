@@ -4,7 +4,9 @@ use crate::place::{Place, Step};
 
 /// Paths of such keys. `*` is any one name or index.
 const LATER: &[&str] = &[
-    "sessions",
+    "sessions.store",
+    "sessions.max_age",
+    "sessions.require_valid_session",
     "authorization_server",
     "authenticators.*.login",
     "routes.*.rate_limit.shared",
@@ -39,7 +41,7 @@ mod tests {
     fn planned_keys_are_told_from_unknown_ones() {
         let route = Place::root().key("routes").index(1);
         assert!(is_planned(&route.key("rate_limit").key("shared")));
-        assert!(is_planned(&Place::root().key("sessions")));
+        assert!(is_planned(&Place::root().key("sessions").key("store")));
         assert!(is_planned(
             &Place::root().key("authenticators").key("x").key("login")
         ));

@@ -10,6 +10,7 @@ mod introspection;
 mod own;
 mod proof;
 mod server;
+mod sessions;
 mod upstream;
 
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) use introspection::Introspection;
 pub(crate) use own::{PublicKey, SharedSecret};
 pub(crate) use proof::{ClientCertificate, Dpop};
 pub(crate) use server::{Cors, Hsts, Limits, Pair, Server, Timeouts, Tls};
+pub(crate) use sessions::Sessions;
 pub(crate) use upstream::Upstream;
 
 /// Configuration of Portcullis. Strings may hold `${NAME}`, `${NAME:-default}` and `${file:/path}`; `$$` is a dollar.
@@ -61,6 +63,8 @@ pub(crate) struct File {
     pub(crate) credential_cache: Option<Text<Size>>,
     /// Who is turned away although their token is good.
     pub(crate) deny: Option<Block<Deny>>,
+    /// What the gateway gives out and must know again.
+    pub(crate) sessions: Option<Block<Sessions>>,
     /// Who may vouch for a caller: names of yours, each with exactly one kind.
     pub(crate) authenticators: Option<Table<Block<Authenticator>>>,
     /// What is served, and from where. At least one.

@@ -13,7 +13,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::checked::{
     API_KEY_ISSUER, Audit, AuditSink, Auth, Authenticator, Config, Denied, Deny, Identity,
-    IdentityHeaders, Member, Route, Streams, Upstream,
+    IdentityHeaders, Member, Route, Sessions, Streams, Upstream,
 };
 use crate::scalar::unit::{show_duration, show_size};
 use crate::scalar::word::{AuthType, Word};
@@ -51,6 +51,7 @@ pub fn resolved(config: &Config) -> String {
         ("audit", config.audit.as_ref().map_or(Value::Null, audit)),
         ("credential_cache", size(config.credential_cache)),
         ("deny", deny(&config.deny)),
+        ("sessions", sessions(&config.sessions)),
         ("authenticators", block(authenticators)),
         (
             "routes",
@@ -103,6 +104,18 @@ fn deny(deny: &Deny) -> Value {
         block([(whose, issuer.map_or(Value::Null, text)), (key, text(name))])
     });
     block([("file", file), ("entries", list(entries))])
+}
+
+/// Whether there are keys, and how many.
+fn sessions(sessions: &Sessions) -> Value {
+    let keys = sessions.encryption_keys.iter();
+    let keys: Vec<_> = keys.map(|_| text("***")).collect();
+    let keys = if keys.is_empty() {
+        Value::Null
+    } else {
+        list(keys)
+    };
+    block([("encryption_keys", keys)])
 }
 
 fn route(route: &Route, authenticators: &[Authenticator]) -> Value {

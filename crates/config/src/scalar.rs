@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod credential;
+pub(crate) mod encryption_key;
 pub(crate) mod key;
 pub(crate) mod name;
 pub(crate) mod own;

@@ -7,16 +7,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::authenticator::Entry as AuthenticatorEntry;
 use super::route::Entry as RouteEntry;
-use crate::checked::{Admin, AdminListen, Auth, Member, Requirement, Route, Server};
+use crate::checked::{
+    Access, Admin, AdminListen, Audit, AuditLevel, Auth, Member, Requirement, Route, Server,
+    Transport,
+};
 use crate::host::HostPattern;
 use crate::notes::Notes;
 use crate::origin::{Origin, Scheme};
 use crate::place::Place;
 use crate::problem::Flaw;
+use crate::scalar::unit::show_size;
 
 pub(super) fn check(
     server: &Server,
     admin: &Admin,
+    audit: Option<&Audit>,
     authenticators: &[AuthenticatorEntry],
     routes: &[RouteEntry],
     notes: &mut Notes,
@@ -27,12 +32,50 @@ pub(super) fn check(
         shared_route_audience(entry, earlier, server, notes);
         no_loop(entry, server, admin, notes);
     }
+    bodies_can_be_held(server, audit, routes, notes);
     challenge_paths::check(server, routes, notes);
     tunnels(server, routes, notes);
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
     }
     keys::check(authenticators, routes, notes);
+}
+
+/// Where bodies are read, the largest one has a place.
+fn bodies_can_be_held(
+    server: &Server,
+    audit: Option<&Audit>,
+    routes: &[RouteEntry],
+    notes: &mut Notes,
+) {
+    let limits = &server.limits;
+    let told = audit.is_some_and(|audit| audit.level == AuditLevel::Info);
+    let reads = |route: &Route| match route.transport {
+        Transport::Mcp | Transport::Sse => {
+            let counted = route
+                .rate_limit
+                .is_some_and(|limit| limit.max_tool_calls.is_some());
+            told || counted || route.access != Access::default()
+        }
+        Transport::Http => false,
+    };
+    let reading = routes.iter().find(|entry| reads(&entry.route));
+    if let Some(reading) = reading
+        && limits.inspect_memory < limits.body_bytes
+    {
+        notes.wrong(
+            &Place::root()
+                .key("server")
+                .key("limits")
+                .key("inspect_memory"),
+            Flaw::new(format!(
+                "is less than body_bytes ({}), and {} reads bodies",
+                show_size(limits.body_bytes),
+                reading.place
+            ))
+            .hint("let it hold some of the largest, or let body_bytes be less"),
+        );
+    }
 }
 
 /// What `*` stands for becomes no part of a resource: somebody else may own the name beside ours. Without a public URL to borrow, clients

@@ -272,8 +272,18 @@ fn limits(place: &Place, raw: Option<Block<raw::Limits>>, notes: &mut Notes) -> 
             4 * MIB,
             1..=1024 * GIB,
         ),
-        inspect_memory: 256 * MIB,
-        list_bytes: 4 * MIB,
+        inspect_memory: notes.size(
+            &place.key("inspect_memory"),
+            raw.inspect_memory.as_ref(),
+            256 * MIB,
+            MIB..=1024 * GIB,
+        ),
+        list_bytes: notes.size(
+            &place.key("list_bytes"),
+            raw.list_bytes.as_ref(),
+            4 * MIB,
+            64 * KIB..=GIB,
+        ),
         streams_per_connection: notes.count(
             &place.key("streams_per_connection"),
             raw.streams_per_connection.as_ref(),

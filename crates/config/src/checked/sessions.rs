@@ -18,7 +18,6 @@ pub struct EncryptionKey {
 
 impl EncryptionKey {
     /// What `base64:` or `hex:` stands for: at least 32 bytes, by chance each.
-    #[expect(dead_code, reason = "the key of the file comes next")]
     pub(crate) fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         let bytes = bytes.into();
         EncryptionKey {
@@ -28,7 +27,6 @@ impl EncryptionKey {
     }
 
     /// Any other text of at least 32 characters, for development.
-    #[expect(dead_code, reason = "the key of the file comes next")]
     pub(crate) fn text(text: &str) -> Self {
         EncryptionKey {
             bytes: text.as_bytes().into(),

@@ -129,8 +129,8 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said(text),
         [
-            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
-            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
+            "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server, sessions)",
+            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server, sessions)",
             "server.Listen: is not a known key (did you mean `listen`?)",
             "server.cors.origins: is not a known key (known here: allowed_origins)",
         ]
@@ -138,7 +138,7 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
     assert_eq!(
         said("x: &x { level: info }\nlogging: { <<: *x }"),
         [
-            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server)",
+            "x: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server, sessions)",
             "logging.\"<<\": is a merge key, which YAML 1.2 does not have (anchors and aliases of whole values do work)",
         ]
     );
@@ -265,6 +265,10 @@ fn what_the_sample_only_shows_is_known_too() {
         .file(
             "/etc/portcullis/jwt.secret",
             "qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E\n",
+        )
+        .file(
+            "/etc/portcullis/encryption.key",
+            "base64:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n",
         )
         .file("/etc/portcullis/jwt.pem", crate::public_key::P256)
         .file("/etc/portcullis/ca.pem", "-----BEGIN CERTIFICATE-----")

@@ -116,6 +116,11 @@ pub(crate) struct Limits {
     pub(crate) header_bytes: Option<Text<Size>>,
     /// Size of one request body. Default 4MiB.
     pub(crate) body_bytes: Option<Text<Size>>,
+    /// Size of all request bodies together that are held while they are read, on routes that read them. Over it the answer is 503.
+    /// Default 256MiB, at least `body_bytes`.
+    pub(crate) inspect_memory: Option<Text<Size>>,
+    /// Size of one list in an answer that is filtered. Over it the answer is 502. Default 4MiB.
+    pub(crate) list_bytes: Option<Text<Size>>,
     /// Concurrent HTTP/2 streams of one connection. Default 100.
     pub(crate) streams_per_connection: Option<Text<Count>>,
 }

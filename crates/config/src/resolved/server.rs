@@ -108,6 +108,8 @@ fn limits(limits: &Limits) -> Value {
             size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)),
         ),
         ("body_bytes", size(limits.body_bytes)),
+        ("inspect_memory", size(limits.inspect_memory)),
+        ("list_bytes", size(limits.list_bytes)),
         (
             "streams_per_connection",
             Value::from(limits.streams_per_connection),

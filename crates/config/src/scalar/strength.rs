@@ -71,6 +71,17 @@ pub(crate) fn weakness(secret: &str) -> Option<&'static str> {
     published.then_some("is a published example, which everybody knows")
 }
 
+/// The same of bytes that should be random.
+pub(crate) fn weakness_of_bytes(secret: &[u8]) -> Option<&'static str> {
+    if repeats(secret) || is_of_few(secret) {
+        return Some("repeats a short pattern");
+    }
+    if climbs(secret) {
+        return Some("is a published example, which everybody knows");
+    }
+    weakness(str::from_utf8(secret).ok()?)
+}
+
 /// One text over and over.
 fn repeats(text: &[u8]) -> bool {
     (1..=text.len() / 2).any(|length| {

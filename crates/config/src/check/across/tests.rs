@@ -1,4 +1,4 @@
-use crate::testing::{good, warnings, wrong};
+use crate::testing::{good, problems, warnings, wrong};
 
 /// Routes with these fields each; an upstream is added.
 fn routes(each: &[&str]) -> String {
@@ -208,4 +208,41 @@ fn s0_42_s0_43_a_wildcard_without_a_public_url_is_warned_of() {
     let text = format!("server: {{ {hosts} }}\n{}", routes(&[open]));
     let about_hosts = |warning: &String| warning.contains("allowed_hosts");
     assert!(!warnings(&text).iter().any(about_hosts), "nobody logs in");
+}
+
+#[test]
+fn sec_57_the_largest_body_can_be_held_where_bodies_are_read() {
+    let with = |limits: &str, more: &str, route: &str| {
+        let limits = format!("server: {{ limits: {{ {limits} }} }}");
+        problems(&format!("{limits}\n{more}\n{}", routes(&[route])))
+    };
+    let large = "body_bytes: 257MiB";
+    let told = [
+        "server.limits.inspect_memory: is less than body_bytes (257MiB), and routes[0] reads bodies",
+    ];
+    assert_eq!(with(large, "", "path: /a"), [""; 0]);
+    assert_eq!(
+        with(large, "", "path: /a, rate_limit: { max_requests: 9 }"),
+        [""; 0]
+    );
+    assert_eq!(
+        with(
+            large,
+            "audit: { stdout: true, level: refusals }",
+            "path: /a"
+        ),
+        [""; 0]
+    );
+    let web = "path: /a, transport: http";
+    assert_eq!(with(large, "audit: { stdout: true }", web), [""; 0]);
+    assert_eq!(with(large, "audit: { stdout: true }", "path: /a"), told);
+    for reading in [
+        "access: { discovery: public }",
+        "rate_limit: { max_tool_calls: 9 }",
+    ] {
+        let route = format!("path: /a, {reading}");
+        assert_eq!(with(large, "", &route), told);
+        let enough = format!("{large}, inspect_memory: 257MiB");
+        assert_eq!(with(&enough, "", &route), [""; 0]);
+    }
 }

@@ -228,6 +228,13 @@ fn limits_have_bounds() {
             "server.limits.header_bytes: must be at most 1MiB",
         ],
     );
+    wrong(
+        "server: { limits: { inspect_memory: 1023KiB, list_bytes: 2GiB } }",
+        &[
+            "server.limits.inspect_memory: must be at least 1MiB",
+            "server.limits.list_bytes: must be at most 1GiB",
+        ],
+    );
     good("server: { limits: { header_bytes: 8KiB } }");
     wrong(
         "credential_cache: 1KiB",
