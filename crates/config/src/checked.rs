@@ -120,6 +120,17 @@ pub struct Route {
     pub streams: Streams,
 }
 
+impl Route {
+    /// The one path below its own at which a route of transport `sse` takes messages. Clients learn it, with the name of their
+    /// session, from the first event of their stream.
+    pub fn messages(&self) -> Option<String> {
+        match self.transport {
+            Transport::Sse => Some(format!("{}/message", self.path.trim_end_matches('/'))),
+            Transport::Mcp | Transport::Http => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// Streamable HTTP.

@@ -42,7 +42,7 @@ async fn walk(
     let mut arrival = trust::arrival(&plan.trust, peer, request, record.client())?; // 400, 403, 421: who is really there, asking whom
     record.arrival(&arrival);
     let target = record.target(route::find(plan, &arrival)?); // 400, 404: what was judged is what is forwarded
-    record.cors(cors::judge(&target.cors(plan), plan, &arrival))?; // before auth: a preflight carries no credentials
+    record.cors(cors::judge(&target.cors(plan, &arrival), plan, &arrival))?; // before auth: a preflight carries no credentials
     let site = match target {
         route::Target::Own(endpoint) => return Ok(endpoint.answer(plan, &arrival)?),
         route::Target::Site(site) => site,
@@ -52,6 +52,7 @@ async fn walk(
     limit::verification(plan, &presented, record)?; // 429: before a signature is checked, or guessing would be free
     let caller = record.caller(identify::caller(&site, presented, plan.now()).await?); // 401, 503: a bad proof stops; none is Anonymous
     let admitted = authorize::admit(&site, &arrival.head.method, caller)?; // 401: before a byte of the body, where nothing in it could change that
+    route::messages(&site, &arrival)?; // 405: that a stream takes no messages is said to who may open it
     limit::request(plan, &site, &admitted, &arrival)?; // 429: what one caller may ask for
     let body = record.body(inspect::body(plan, &site, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
     let call = record.call(inspect::call(body.as_ref())?, body.as_ref()); // 400: understood, or refused

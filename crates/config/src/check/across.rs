@@ -29,6 +29,7 @@ pub(super) fn check(
     for (index, entry) in routes.iter().enumerate() {
         let earlier = routes.get(..index).unwrap_or_default();
         told_apart(entry, earlier, server, notes);
+        messages_apart(entry, routes, notes);
         shared_route_audience(entry, earlier, server, notes);
         no_loop(entry, server, admin, notes);
     }
@@ -130,6 +131,36 @@ fn told_apart(entry: &RouteEntry, earlier: &[RouteEntry], server: &Server, notes
         notes.wrong(
             &place.key(key),
             Flaw::new(format!("makes one resource of this route and {}", other.place)).hint("a token for one of them would be good for the other; give one a resource of its own"),
+        );
+    }
+}
+
+/// The path at which a route of HTTP+SSE takes messages is no other route's own.
+fn messages_apart(entry: &RouteEntry, routes: &[RouteEntry], notes: &mut Notes) {
+    let Some(messages) = entry.route.messages() else {
+        return;
+    };
+    let exact = |route: &Route| {
+        route
+            .host
+            .as_ref()
+            .and_then(|host| host.exact().map(str::to_owned))
+    };
+    let meets = |other: &Route| match (exact(&entry.route), exact(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => true,
+    };
+    let other = routes
+        .iter()
+        .find(|other| *other.route.path == *messages && meets(&other.route));
+    if let Some(other) = other {
+        notes.wrong(
+            &entry.place.key("path"),
+            Flaw::new(format!(
+                "needs {messages} for the messages of its clients, which is the path of {}",
+                other.place
+            ))
+            .hint("transport sse has a stream and, below it, a path to post to: give one of the two routes another path"),
         );
     }
 }

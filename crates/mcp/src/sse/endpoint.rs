@@ -2,8 +2,10 @@
 //!
 //! Nothing but the data of the first one is ever replaced; every other byte of the stream stays what it was (SSE-2).
 
+mod address;
 mod reference;
 
+pub use address::{address, carried};
 pub use reference::resolve;
 
 use super::{Event, Splitter};

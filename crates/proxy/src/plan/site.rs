@@ -26,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) path: Box<str>,
     pub(crate) subpaths: bool,
     pub(crate) transport: Transport,
+    /// Where clients of HTTP+SSE post, without a slash at the end.
+    pub(crate) messages: Option<Box<str>>,
     /// What the route is called under each of [`Names`], by index.
     faces: Vec<Face>,
     /// `None` on routes that ask nobody.
@@ -95,6 +97,12 @@ impl Site {
         })
     }
 
+    /// Whether this path of the route is where clients of HTTP+SSE post their messages, and not where their stream is.
+    pub(crate) fn takes_messages_at(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        self.messages.as_deref() == Some(path)
+    }
+
     /// Says at start what the route is, and above all for what its tokens have to be made.
     pub(crate) fn introduce(&self) {
         let resource = self.faces.first().map_or("", |face| &face.bare.resource);
@@ -156,6 +164,7 @@ pub(super) fn site(
         path: route.path.clone(),
         subpaths: route.subpaths,
         transport: route.transport,
+        messages: route.messages().map(Into::into),
         faces: names
             .iter()
             .map(|name| face(route, &name.resource_origin, &required_scopes, &key_headers))

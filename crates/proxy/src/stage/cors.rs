@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 
 use crate::body::{Body, own};
 use crate::endpoint::Endpoint;
-use crate::plan::Plan;
+use crate::plan::{Plan, Site};
 use crate::stage::route::Target;
 use crate::stage::trust::Arrival;
 use crate::stop::{Refusal, Stop};
@@ -22,7 +22,7 @@ const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// Every header an MCP client is known to send from a page.
 const ALLOW_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, X-Requested-With";
 pub(crate) const OWN_METHODS: &str = "GET, HEAD, OPTIONS";
-pub(crate) const MCP_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const MCP_METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const EXPOSE: &str = "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
 
@@ -52,18 +52,29 @@ pub(crate) struct Manners<'p> {
     answers: bool,
 }
 
+/// What is served at a path of a route.
+pub(crate) fn methods(site: &Site, path: &str) -> &'static str {
+    match site.transport {
+        Transport::Mcp => MCP_METHODS,
+        Transport::Sse if site.takes_messages_at(path) => "POST, OPTIONS",
+        Transport::Sse => "GET, OPTIONS",
+        Transport::Http => ALL_METHODS,
+    }
+}
+
 impl Target {
-    pub(crate) fn cors<'p>(&self, plan: &'p Plan) -> Manners<'p> {
+    pub(crate) fn cors<'p>(&self, plan: &'p Plan, arrival: &Arrival) -> Manners<'p> {
         let (origins, methods, answers) = match self {
             Self::Own(endpoint) => (
                 &Origins::Public,
                 OWN_METHODS,
                 *endpoint != Endpoint::Reserved,
             ),
-            Self::Site(site) => match site.transport {
-                Transport::Mcp | Transport::Sse => (&plan.origins, MCP_METHODS, true),
-                Transport::Http => (&plan.origins, ALL_METHODS, false),
-            },
+            Self::Site(site) => (
+                &plan.origins,
+                methods(site, arrival.head.uri.path()),
+                site.transport != Transport::Http,
+            ),
         };
         Manners {
             origins,

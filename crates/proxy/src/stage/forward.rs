@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use config::Transport;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode, Version};
-use http_body_util::BodyExt as _;
+use http::response::Parts;
+use http::{Method, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body as _;
 
 use crate::body::{Body, Cut, is_chunked_alone};
@@ -39,8 +40,9 @@ pub(crate) async fn send(
             site.metrics.passed_over.inc();
         };
         let request = outbound.into_request();
+        let is_message = site.transport == Transport::Sse && request.method() == Method::POST;
         let answer = upstream.send(request, begun, &mut asked, passed_over);
-        receive(site, answer.await?).await
+        receive(site, is_message, answer.await?).await
     };
     let answer = tokio::time::timeout(upstream.response_head, exchange).await;
     waited.0 = begun.elapsed();
@@ -69,6 +71,11 @@ pub(crate) fn failure(upstream: &str, error: &hyper::Error) -> Refusal {
     Refusal::UpstreamUnreachable(text.into())
 }
 
+/// How long an answer to a message may be that is read to its end, in bytes.
+const ACKNOWLEDGEMENT: usize = 4096;
+/// How long its end is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Headers that an upstream has no say in (SEC-36).
 const REMOVED: &[&str] = &[
     "www-authenticate",
@@ -92,7 +99,11 @@ const REMOVED: &[&str] = &[
 const REMOVED_PREFIXES: &[&str] = &["access-control-", "proxy-", "x-auth-"];
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-async fn receive(site: &Site, answer: Response<Download>) -> Result<Response<Body>, Refusal> {
+async fn receive(
+    site: &Site,
+    is_message: bool,
+    answer: Response<Download>,
+) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = answer.into_parts();
     if head.status == StatusCode::UNAUTHORIZED
         || head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -120,6 +131,10 @@ async fn receive(site: &Site, answer: Response<Download>) -> Result<Response<Bod
         head.headers.remove(name);
     }
     drop_foreign_cookies(&mut head.headers);
+    if is_message && head.status.is_success() && media_type(&head.headers) == Kind::Other {
+        acknowledged(&mut head, body).await;
+        return Ok(Response::from_parts(head, Body::empty()));
+    }
     let body = match site.transport {
         Transport::Http => Body::Passed(body),
         Transport::Mcp | Transport::Sse => {
@@ -170,6 +185,16 @@ fn drop_foreign_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// That a message of HTTP+SSE has arrived is all that an answer to it says: what words a server has for that (`Accepted`) is nothing to
+/// clients. A few of them are read to their end, since the connection is of use then.
+async fn acknowledged(head: &mut Parts, body: Download) {
+    describe_nothing(&mut head.headers);
+    harmless(&mut head.headers);
+    // what breaks off, or goes on, is dropped, and its connection with it
+    let words = Limited::new(body, ACKNOWLEDGEMENT).collect();
+    let _ = tokio::time::timeout(PATIENCE, words).await;
+}
+
 /// What an MCP route lets through: JSON, event streams, and nothing. Redirects and pages would run on the gateway's own origin.
 async fn protocol_answer(
     status: StatusCode,
@@ -191,9 +216,7 @@ async fn protocol_answer(
         Kind::Other if status.is_success() && ends_at_once(&mut body).await => Body::empty(),
         // The status of an error tells a client what to do next (404: begin a new session), its page does not.
         Kind::Other if !status.is_success() => {
-            headers.remove(CONTENT_TYPE);
-            headers.remove(CONTENT_LENGTH);
-            headers.remove(http::header::CONTENT_ENCODING);
+            describe_nothing(headers);
             Body::empty()
         }
         Kind::Other => {
@@ -202,12 +225,24 @@ async fn protocol_answer(
             ));
         }
     };
+    harmless(headers);
+    Ok(body)
+}
+
+/// What is left of an answer without its body.
+fn describe_nothing(headers: &mut HeaderMap) {
+    for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
+        headers.remove(name);
+    }
+}
+
+/// To a browser, a page of nothing.
+fn harmless(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox; default-src 'none'"),
     );
-    Ok(body)
 }
 
 /// Whether a body of unknown length turns out to be none. The caller bounds the time.

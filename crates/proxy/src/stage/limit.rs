@@ -283,7 +283,7 @@ pub(crate) fn stream(
             Ok(Ticket::Held(take(plan, site, caller, client)?))
         }
         (Transport::Http, &Method::GET) => Ok(Ticket::Open),
-        (Transport::Mcp | Transport::Sse, &Method::POST) => {
+        (Transport::Mcp, &Method::POST) => {
             let (streams, most) = (&plan.shared.limits.streams, plan.limits.streams);
             if streams.is_full(|streams| of_address(streams, client), most) {
                 return Err(Exceeded::StreamsOfAddress(most).into());
@@ -296,6 +296,7 @@ pub(crate) fn stream(
             }
             Ok(Ticket::Owed)
         }
+        // Answers to messages of HTTP+SSE come on the stream, which has its place.
         _ => Ok(Ticket::Owed),
     }
 }

@@ -9,7 +9,7 @@ use http::Method;
 
 use crate::endpoint::Endpoint;
 use crate::plan::{Plan, Site};
-use crate::stage::cors::MCP_METHODS;
+use crate::stage::cors::methods;
 use crate::stage::identify::decoded;
 use crate::stage::trust::{Arrival, has_body};
 use crate::stop::Refusal;
@@ -37,8 +37,8 @@ struct ByPath(HashMap<Box<str>, Vec<Arc<Site>>>);
 impl Table {
     pub(crate) fn of(sites: &[Arc<Site>]) -> Self {
         Self {
-            by_path: ByPath::of(sites, |site| site.path.clone()),
-            by_plain: ByPath::of(sites, |site| plain(&site.path).into()),
+            by_path: ByPath::of(sites, |path| path.into()),
+            by_plain: ByPath::of(sites, |path| plain(path).into()),
             dressed: sites.iter().any(|site| is_dressed(&site.path)),
         }
     }
@@ -67,10 +67,16 @@ impl PartialEq for Target {
 }
 
 impl ByPath {
-    fn of(sites: &[Arc<Site>], key: impl Fn(&Site) -> Box<str>) -> Self {
+    fn of(sites: &[Arc<Site>], spelled: impl Fn(&str) -> Box<str>) -> Self {
         let mut by_path: HashMap<Box<str>, Vec<Arc<Site>>> = HashMap::new();
         for site in sites {
-            by_path.entry(key(site)).or_default().push(Arc::clone(site));
+            for path in [Some(&site.path), site.messages.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                let sites = by_path.entry(spelled(path)).or_default();
+                sites.push(Arc::clone(site));
+            }
         }
         for sites in by_path.values_mut() {
             sites.sort_by_key(|site| site.host.is_none()); // host before none
@@ -149,18 +155,36 @@ fn plain(path: &str) -> String {
 /// Which methods a route takes (SEC-32), and that GET and DELETE bring no body.
 pub(crate) fn method(site: &Site, arrival: &Arrival) -> Result<(), Refusal> {
     let method = &arrival.head.method;
-    match site.transport {
-        Transport::Mcp | Transport::Sse => match *method {
-            Method::GET | Method::DELETE if has_body(arrival) => {
-                Err(Refusal::Ambiguous("a body on GET or DELETE"))
-            }
-            Method::POST | Method::GET | Method::DELETE => Ok(()),
-            _ => Err(Refusal::MethodNotAllowed {
-                method: method.clone(),
-                allow: MCP_METHODS,
-            }),
-        },
-        Transport::Http => Ok(()),
+    let serves = match site.transport {
+        Transport::Http => return Ok(()),
+        // That a stream of HTTP+SSE takes none is said later: see `messages`.
+        Transport::Mcp | Transport::Sse if method == Method::POST => return Ok(()),
+        Transport::Mcp => method == Method::GET || method == Method::DELETE,
+        Transport::Sse => method == Method::GET && !site.takes_messages_at(arrival.head.uri.path()),
+    };
+    if !serves {
+        return Err(not_allowed(site, arrival));
+    }
+    if has_body(arrival) {
+        return Err(Refusal::Ambiguous("a body on GET or DELETE"));
+    }
+    Ok(())
+}
+
+/// That a stream of HTTP+SSE takes no messages. Clients that do not know which transport this is post to it first: a 405 tells them to
+/// GET it (ERR-9). It comes after 401, from which they learn where to log in.
+pub(crate) fn messages(site: &Site, arrival: &Arrival) -> Result<(), Refusal> {
+    let is_post = arrival.head.method == Method::POST;
+    if site.messages.is_some() && is_post && !site.takes_messages_at(arrival.head.uri.path()) {
+        return Err(not_allowed(site, arrival));
+    }
+    Ok(())
+}
+
+fn not_allowed(site: &Site, arrival: &Arrival) -> Refusal {
+    Refusal::MethodNotAllowed {
+        method: arrival.head.method.clone(),
+        allow: methods(site, arrival.head.uri.path()),
     }
 }
 

@@ -246,3 +246,32 @@ fn sec_57_the_largest_body_can_be_held_where_bodies_are_read() {
         assert_eq!(with(&enough, "", &route), [""; 0]);
     }
 }
+
+#[test]
+fn sec_31_the_path_of_messages_is_no_other_routes() {
+    let wants = "routes[0].path: needs /sse/message for the messages of its clients, which is the path of routes[1]";
+    wrong(
+        &routes(&["path: /sse, transport: sse", "path: /sse/message"]),
+        &[wants],
+    );
+    wrong(
+        &routes(&[
+            "path: /sse, transport: sse, host: a.example",
+            "path: /sse/message/",
+        ]),
+        &[wants],
+    );
+    good(&routes(&[
+        "path: /sse, transport: sse, host: a.example",
+        "path: /sse/message, host: b.example",
+        "path: /other, transport: sse",
+        "path: /sse/messages",
+    ]));
+    good(&routes(&["path: /mcp", "path: /mcp/message"]));
+    wrong(
+        &routes(&["path: /, transport: sse", "path: /message"]),
+        &[
+            "routes[0].path: needs /message for the messages of its clients, which is the path of routes[1]",
+        ],
+    );
+}
