@@ -335,3 +335,19 @@ async fn s0_66_x14_jwt_secret_is_the_secret() {
         assert!(!refused.stderr.contains(weak), "{}", refused.stderr);
     }
 }
+
+#[tokio::test]
+async fn s0_64_in_production_lists_are_public_and_calls_are_not() {
+    let variables = [
+        ("OAUTH_ISSUER_URL", "https://login.example.com/"),
+        ("PUBLIC_URL", "https://mcp.example.com"),
+        ("NODE_ENV", "production"),
+    ];
+    let printed = resolved(&preset("oauth").await, &variables).await;
+    let access =
+        "  access:\n    discovery: public\n    calls: authenticated\n    public_tools: []\n";
+    assert!(
+        printed.contains("profile: production\n") && printed.contains(access),
+        "{printed}"
+    );
+}
