@@ -17,13 +17,13 @@ use std::borrow::Cow;
 use crate::operation::Listed;
 
 /// What becomes of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate<'p> {
     Drop,
     Keep,
     /// Kept, and its `securitySchemes` are these (a JSON array), in the entry and in its `_meta`, where older clients look
     /// (SEP-1488). Whatever the server says there is replaced. For tools; other entries are kept as they are.
-    Secured(&'p str),
+    Secured(Cow<'p, str>),
 }
 
 /// Who may see which entry.

@@ -1,4 +1,5 @@
-//! The bodies that pass through: the caller's on its way up, and answers on their way down. None of them is ever collected.
+//! The bodies that pass through: the caller's on its way up, and answers on their way down. None of them is
+//! collected but what has to be looked at.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,8 @@ use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use crate::stage::filter::Sieve;
+use crate::stage::inspect::Held;
 use crate::stage::stream::Tended;
 use crate::unread::Unread;
 use crate::upstream::Download;
@@ -41,6 +44,10 @@ pub(crate) enum Body {
     Own(Option<Bytes>),
     /// The upstream's, passed on as it comes.
     Passed(Download),
+    /// The upstream's, collected, with its share of what all bodies may take together.
+    Kept(Option<Bytes>, Held),
+    /// An event stream with lists that its reader may not see all of.
+    Sifted(Box<Sieve>),
     /// An event stream, looked after while it lasts.
     Tended(Box<Tended>),
 }
@@ -75,7 +82,10 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Own(bytes) | Self::Kept(bytes, _) => {
+                Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b))))
+            }
+            Self::Sifted(sieve) => sieve.poll_frame(cx),
             Self::Passed(incoming) => poll_data(incoming, cx),
             Self::Tended(tended) => tended.poll_frame(cx),
         }
@@ -83,17 +93,19 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes) => bytes.is_none(),
+            Self::Own(bytes) | Self::Kept(bytes, _) => bytes.is_none(),
             Self::Passed(incoming) => incoming.is_end_stream(),
-            Self::Tended(_) => false,
+            Self::Sifted(_) | Self::Tended(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Own(bytes) | Self::Kept(bytes, _) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
             Self::Passed(incoming) => incoming.size_hint(),
-            Self::Tended(_) => SizeHint::default(),
+            Self::Sifted(_) | Self::Tended(_) => SizeHint::default(),
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) sse_keepalive: Option<Duration>,
     /// What all bodies that are looked at may take together, in bytes.
     pub(crate) inspect_memory: u64,
+    /// How long an answer may be in which there may be a list that is filtered, in bytes; an event, where it is a stream.
+    pub(crate) list_bytes: u64,
     pub(crate) authenticators: Arc<Authenticators>,
     /// `Strict-Transport-Security`, for answers over https (R6797).
     pub(crate) hsts: Option<HeaderValue>,
@@ -128,6 +130,7 @@ impl Plan {
             limits: limit::Rules::of(&config.server.limits),
             sse_keepalive: config.server.sse_keepalive,
             inspect_memory: config.server.limits.inspect_memory,
+            list_bytes: config.server.limits.list_bytes,
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),
             terms: Terms::of(&config.server, &shared),

@@ -262,8 +262,8 @@ fn a_tool_says_what_it_takes_to_call_it() {
     let mut judge = |_: Listed, name: &str| match name {
         "hidden" => Fate::Drop,
         "plain" => Fate::Keep,
-        "open" => Fate::Secured(noauth),
-        _ => Fate::Secured(schemes),
+        "open" => Fate::Secured(noauth.into()),
+        _ => Fate::Secured(schemes.into()),
     };
     let mut tools = |before: &str| {
         told(

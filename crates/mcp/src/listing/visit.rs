@@ -176,7 +176,7 @@ impl<'a> Visitor<'a> for List<'_, 'a, '_, '_> {
                         work.cut(from, start);
                     }
                     if let (Fate::Secured(schemes), Listed::Tools) = (fate, listed) {
-                        work.secure(&entry, schemes);
+                        work.secure(&entry, &schemes);
                     }
                 }
             }

@@ -1,34 +1,169 @@
 //! What of a list its reader sees. Never the only guard: each call is judged by itself (SCP-9).
+//!
+//! Answers to list requests are taken by their shape (SEC-57). One in JSON is collected and shown as it may be; of an event stream
+//! whole events are passed on, each as it may be shown. An answer that cannot be filtered is shown to nobody.
 
-use http::Response;
+mod sieve;
+mod view;
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use http::{Method, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use mcp::operation::Operation;
+use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::plan::{Plan, Site};
 use crate::stage::authorize::Granted;
-use crate::stage::inspect::Call;
+use crate::stage::forward::{Kind, media_type};
+use crate::stage::inspect::{Call, Held, readable};
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
+use crate::upstream::Download;
+
+pub(crate) use sieve::Sieve;
+use view::View;
 
 /// What has to be done to the answer.
-pub(crate) struct Filter;
+pub(crate) struct Filter(View);
 
-/// Before the request is forwarded.
+/// What describes the bytes that the upstream sent, and not those that are shown.
+const OF_OTHER_BYTES: [HeaderName; 9] = [
+    ACCEPT_RANGES,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    ETAG,
+    LAST_MODIFIED,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// Before the request is forwarded: whether its answer may hold a list, and that it must come in plain bytes then.
 pub(crate) fn wanted(
-    _site: &Site,
-    _granted: &Granted,
-    _call: &Call<'_>,
-    _arrival: &mut Arrival,
+    site: &Arc<Site>,
+    granted: &Granted,
+    call: &Call<'_>,
+    arrival: &mut Arrival,
 ) -> Option<Filter> {
-    None
+    if !site.policy.access.changes_lists() {
+        return None;
+    }
+    let lists = match call {
+        // every answer of HTTP+SSE comes on a stream, and those of a broken one on the next (`Last-Event-ID`)
+        Call::Unread => arrival.head.method == Method::GET,
+        Call::Read(messages) => messages
+            .messages
+            .iter()
+            .any(|message| matches!(message.operation(), Operation::List(_))),
+    };
+    if !lists {
+        return None;
+    }
+    let headers = &mut arrival.head.headers;
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.remove(RANGE);
+    headers.remove(IF_RANGE);
+    Some(Filter(View::of(site, granted.caller())))
 }
 
 /// What the caller gets.
-#[expect(clippy::unused_async, reason = "answers will be collected")]
 pub(crate) async fn answer(
-    _plan: &Plan,
-    _site: &Site,
-    _filter: Option<Filter>,
+    plan: &Plan,
+    site: &Site,
+    filter: Option<Filter>,
     answer: Response<Body>,
 ) -> Result<Response<Body>, Refusal> {
-    Ok(answer)
+    let Some(Filter(view)) = filter else {
+        return Ok(answer);
+    };
+    let (mut head, body) = answer.into_parts();
+    let Body::Passed(incoming) = body else {
+        return Ok(Response::from_parts(head, body)); // nothing came, or nothing of the upstream's
+    };
+    let shown = match media_type(&head.headers) {
+        _ if readable(&head.headers).is_err() => Err(Refusal::UpstreamAnswer(
+            "a list is encoded, although it was asked for in plain UTF-8",
+        )),
+        Kind::EventStream => Ok(Body::Sifted(Box::new(Sieve::new(plan, view, incoming)))),
+        Kind::Json => {
+            if view.varies() {
+                head.headers
+                    .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            let late = site.upstream.response_head;
+            let shown = timeout(late, whole(plan, &view, incoming)).await;
+            shown.unwrap_or(Err(Refusal::UpstreamLate(late)))
+        }
+        Kind::Other => Err(Refusal::UpstreamAnswer(
+            "a list that is neither JSON nor an event stream",
+        )),
+    };
+    for name in OF_OTHER_BYTES {
+        head.headers.remove(name);
+    }
+    let body = match shown {
+        Ok(body) => body,
+        Err(refusal) if head.status.is_success() => return Err(refusal),
+        // the status of an error tells a client what to do next, its text does not
+        Err(_) => {
+            head.headers.remove(CONTENT_TYPE);
+            Body::empty()
+        }
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+/// An answer in JSON, read to its end.
+async fn whole(plan: &Plan, view: &View, incoming: Download) -> Result<Body, Refusal> {
+    let (bytes, mut held) = collect(plan, incoming).await?;
+    if bytes.is_empty() {
+        return Ok(Body::empty());
+    }
+    let shown = match view.shown(&bytes) {
+        Ok(std::borrow::Cow::Borrowed(_)) => bytes,
+        Ok(std::borrow::Cow::Owned(shown)) => shown.into(),
+        Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),
+    };
+    held.keep(shown.len())?;
+    Ok(Body::Kept(Some(shown), held))
+}
+
+async fn collect(plan: &Plan, mut incoming: Download) -> Result<(Bytes, Held), Refusal> {
+    const TOO_LONG: Refusal =
+        Refusal::UpstreamAnswer("a list answer over server.limits.list_bytes");
+    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
+    if incoming.size_hint().lower() > plan.list_bytes {
+        return Err(TOO_LONG);
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let mut length = 0_u64;
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|_| Refusal::UpstreamAnswer("a list answer broke off"))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        length = length.saturating_add(piece.len() as u64);
+        if length > plan.list_bytes {
+            return Err(TOO_LONG);
+        }
+        held.more(piece.len())?;
+        if first.is_empty() && all.is_empty() {
+            first = piece; // most answers come in one
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&piece);
+    }
+    let bytes = if all.is_empty() { first } else { all.freeze() };
+    Ok((bytes, held))
 }

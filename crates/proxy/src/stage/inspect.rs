@@ -96,7 +96,7 @@ async fn collect(plan: &Plan, limit: u64, arrival: &mut Arrival) -> Result<Body,
 }
 
 /// Only plain UTF-8 has one reading: a server may or may not heed another charset, and unpack what is packed.
-fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_plain = |coding: &str| coding.trim().eq_ignore_ascii_case("identity");
     for line in headers.get_all(CONTENT_ENCODING) {
         if !line

@@ -23,6 +23,7 @@ use crate::observe::metrics::OpenStream;
 use crate::plan::{Plan, Site};
 use crate::server::shutdown::Ending;
 use crate::shared::Shared;
+use crate::stage::filter::Sieve;
 use crate::stage::forward::{Kind, media_type};
 use crate::stage::limit::{self, Streaming, Ticket};
 use crate::stage::{authorize, route};
@@ -58,12 +59,16 @@ pub(crate) fn tend(
     let opaque = answer.headers().contains_key(CONTENT_ENCODING)
         || answer.headers().contains_key(CONTENT_LENGTH);
     let (head, body) = answer.into_parts();
-    let Body::Passed(incoming) = body else {
-        return Ok(Response::from_parts(head, body));
+    let source = match body {
+        Body::Passed(incoming) => Source::Passed(incoming),
+        Body::Sifted(sieve) => Source::Sifted(sieve),
+        body @ (Body::Own(_) | Body::Kept(..) | Body::Tended(_)) => {
+            return Ok(Response::from_parts(head, body));
+        }
     };
     let now = Instant::now();
     let tended = Tended {
-        incoming,
+        source,
         boundary: Boundary::new(),
         keepalive: plan.sse_keepalive.filter(|_| !opaque),
         last: now,
@@ -88,7 +93,7 @@ pub(crate) fn tend(
 
 /// An event stream on its way down.
 pub(crate) struct Tended {
-    incoming: Download,
+    source: Source,
     boundary: Boundary,
     keepalive: Option<Duration>,
     /// When something was last passed on.
@@ -110,6 +115,41 @@ pub(crate) struct Tended {
     _places: Streaming,
 }
 
+/// Where the events come from.
+enum Source {
+    Passed(Download),
+    /// Filtered on their way.
+    Sifted(Box<Sieve>),
+}
+
+impl Source {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Passed(incoming) => poll_data(incoming, cx),
+            Self::Sifted(sieve) => sieve.poll_frame(cx),
+        }
+    }
+
+    /// What is shown from now on is shown to this caller, by the rules of this site.
+    fn look_again(&mut self, site: &Arc<Site>, caller: Option<&Caller>) {
+        match self {
+            Self::Passed(_) => {}
+            Self::Sifted(sieve) => sieve.look_again(site, caller),
+        }
+    }
+
+    /// A stream that was begun where nothing was hidden cannot be filtered from its middle on: its client opens another one.
+    fn is_as_filtered_as(&self, site: &Site) -> bool {
+        match self {
+            Self::Passed(_) => !site.policy.access.hides(),
+            Self::Sifted(_) => true,
+        }
+    }
+}
+
 impl Tended {
     pub(crate) fn poll_frame(
         &mut self,
@@ -123,7 +163,7 @@ impl Tended {
         if now >= self.ends() || !self.may_listen(now) || self.is_over(cx) {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = poll_data(&mut self.incoming, cx) {
+        if let Poll::Ready(frame) = self.source.poll_frame(cx) {
             if let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
@@ -159,6 +199,7 @@ impl Tended {
             Poll::Pending => false,
             Poll::Ready(Renewed::Caller(caller)) => {
                 self.caller = Some(caller); // its scopes may be others: judged with everything else
+                self.source.look_again(&self.site, self.caller.as_ref());
                 false
             }
             Poll::Ready(Renewed::Over) => true,
@@ -186,7 +227,10 @@ impl Tended {
         if let Some(vigil) = &mut self.vigil {
             vigil.judge(plan.now());
         }
-        authorize::still(&self.site, self.caller.as_ref(), self.posted, plan.now())
+        let caller = self.caller.as_ref();
+        self.source.look_again(&self.site, caller);
+        (self.posted || self.source.is_as_filtered_as(&self.site))
+            && authorize::still(&self.site, caller, self.posted, plan.now())
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.

@@ -1,5 +1,6 @@
 //! What a body asks for, and who may ask for it: one model for refusals, challenges and the filtering of lists.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use config::{Calls, ChallengeAt, Discovery, ListFilter, PolicyMode};
@@ -20,6 +21,8 @@ pub(crate) struct Access {
     /// Whether the rules for tools are told of and not kept (SEC-52).
     dry_run: bool,
     filter: ListFilter,
+    /// Whether tools say in lists what it takes to call them.
+    tool_login: bool,
     /// The scopes of all rules.
     scopes: Scopes,
 }
@@ -60,6 +63,7 @@ impl Access {
             tools,
             dry_run: access.mode == PolicyMode::DryRun,
             filter: access.list_filter,
+            tool_login: access.tool_login,
             scopes,
         })
     }
@@ -84,6 +88,37 @@ impl Access {
     /// Which entries of lists this caller sees.
     pub(crate) fn filter(&self) -> ListFilter {
         self.filter
+    }
+
+    pub(crate) fn tool_login(&self) -> bool {
+        self.tool_login
+    }
+
+    /// Whether there is a caller who does not see every entry of a list.
+    pub(crate) fn hides(&self) -> bool {
+        self.filter != ListFilter::All
+    }
+
+    /// Whether lists may look different from what the upstream made of them.
+    pub(crate) fn changes_lists(&self) -> bool {
+        self.tool_login || self.hides()
+    }
+
+    /// What it takes to call a tool, as a list of `securitySchemes` (SEP-1488).
+    pub(crate) fn schemes(&self, policy: &Policy, tool: &str) -> Cow<'static, str> {
+        if self.may_call(policy, None, Entry::Tool(tool)) {
+            return Cow::Borrowed(r#"[{"type":"noauth"}]"#);
+        }
+        let mut scopes = policy.required.clone();
+        if let Ruling::Rule(rule) = self.tool(tool) {
+            scopes = scopes.union(&rule.scopes);
+        }
+        if scopes.is_empty() {
+            return Cow::Borrowed(r#"[{"type":"oauth2"}]"#);
+        }
+        let scopes: Vec<&str> = scopes.iter().collect();
+        let schemes = serde_json::json!([{ "type": "oauth2", "scopes": scopes }]);
+        Cow::Owned(schemes.to_string())
     }
 
     /// Every message, or none of them. What is lacking is told for all of them at once (SCP-3).

@@ -41,6 +41,19 @@ impl Held {
     }
 }
 
+impl Held {
+    /// So many bytes from now on, whatever it was before, or 503.
+    pub(crate) fn keep(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let now = bytes as u64;
+        if let Some(less) = self.bytes.checked_sub(now) {
+            self.memory.0.fetch_sub(less, Relaxed);
+            self.bytes = now;
+            return Ok(());
+        }
+        self.more(bytes - usize::try_from(self.bytes).unwrap_or(bytes))
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.memory.0.fetch_sub(self.bytes, Relaxed);
@@ -61,6 +74,10 @@ mod tests {
         assert!(matches!(other.more(1), Err(Refusal::InspectionFull)));
         drop(other);
         one.more(40).unwrap();
+        one.keep(30).unwrap();
+        assert_eq!(memory.0.load(Relaxed), 30);
+        one.keep(100).unwrap();
+        assert!(matches!(one.keep(101), Err(Refusal::InspectionFull)));
         drop(one);
         assert_eq!(memory.0.load(Relaxed), 0);
     }

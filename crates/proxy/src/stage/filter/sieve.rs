@@ -1,0 +1,136 @@
+//! An event stream of which whole events are passed on, each as it may be shown.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Frame;
+use identity::Caller;
+use mcp::sse::{Event, Splitter};
+
+use super::view::View;
+use crate::body::{BodyError, poll_data};
+use crate::plan::{Plan, Site};
+use crate::shared::Shared;
+use crate::stage::inspect::Held;
+use crate::stop::Refusal;
+use crate::upstream::Download;
+
+/// A stream under way.
+pub(crate) struct Sieve {
+    incoming: Download,
+    splitter: Splitter,
+    view: View,
+    held: Held,
+    shared: Arc<Shared>,
+    state: State,
+}
+
+enum State {
+    Open,
+    /// To be told to the caller as a broken stream, once what came before is on its way.
+    Failed(Refusal),
+    Over,
+}
+
+impl Sieve {
+    pub(super) fn new(plan: &Plan, view: View, incoming: Download) -> Self {
+        let cap = usize::try_from(plan.list_bytes).unwrap_or(usize::MAX);
+        Self {
+            incoming,
+            splitter: Splitter::new(cap),
+            view,
+            held: plan.shared.inspected.hold(plan.inspect_memory),
+            shared: Arc::clone(&plan.shared),
+            state: State::Open,
+        }
+    }
+
+    /// From now on it is shown to this caller, by the rules of this plan (SEC-55).
+    pub(crate) fn look_again(&mut self, site: &Arc<Site>, caller: Option<&Caller>) {
+        self.view = View::of(site, caller);
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Open => {}
+                State::Failed(why) => return Poll::Ready(Some(Err(self.fail(why)))),
+                State::Over => return Poll::Ready(None),
+            }
+            self.state = State::Open;
+            let mut out = Vec::new();
+            match ready!(poll_data(&mut self.incoming, cx)) {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref()
+                        && let Err(why) = self.sift(data, &mut out)
+                    {
+                        self.state = State::Failed(why);
+                    }
+                }
+                None => {
+                    self.state = State::Over;
+                    let rest = std::mem::replace(&mut self.splitter, Splitter::new(0)).rest();
+                    if let Some(Err(why)) = rest.map(|event| self.show(&event, &mut out)) {
+                        self.state = State::Failed(why);
+                    }
+                }
+                error @ Some(Err(_)) => {
+                    self.state = State::Over;
+                    return Poll::Ready(error);
+                }
+            }
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            }
+        }
+    }
+
+    /// Every event that is complete with these bytes.
+    fn sift(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        self.splitter.push(data);
+        loop {
+            let event = self.splitter.event();
+            let event = event.map_err(|_| {
+                Refusal::UpstreamAnswer("an event that may hold a list is over list_bytes")
+            })?;
+            match event {
+                Some(event) => self.show(&event, out)?,
+                None => return self.held.keep(self.splitter.held()),
+            }
+        }
+    }
+
+    fn show(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let Some(data) = event.data().filter(|data| may_be_json(data)) else {
+            out.extend_from_slice(event.raw());
+            return Ok(());
+        };
+        match self.view.shown(data) {
+            Ok(Cow::Borrowed(_)) => out.extend_from_slice(event.raw()),
+            Ok(Cow::Owned(shown)) => out.extend_from_slice(&event.with_data(&shown)),
+            Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),
+        }
+        Ok(())
+    }
+
+    fn fail(&self, why: Refusal) -> BodyError {
+        let route = self.view.route();
+        if let Some(kind) = why.upstream_kind() {
+            self.shared.metrics.upstream_error(route, kind);
+        }
+        tracing::warn!(%route, cause = %why, "event stream ended: what follows cannot be shown");
+        why.into()
+    }
+}
+
+/// Whether some reader could take it for an object or an array, whatever else stands before it. What cannot be either has no list: the
+/// address of an `endpoint` event, words that keep a connection alive.
+fn may_be_json(data: &[u8]) -> bool {
+    let begin = data.iter().find(|byte| byte.is_ascii_graphic());
+    matches!(begin, Some(b'{' | b'['))
+}
