@@ -50,6 +50,7 @@ mod introspection_streams;
 mod keys;
 mod ledger;
 mod limits;
+mod list_filter;
 mod logs;
 mod manifests;
 mod methods;

@@ -45,11 +45,27 @@ pub(crate) enum Body {
     /// The upstream's, passed on as it comes.
     Passed(Download),
     /// The upstream's, collected, with its share of what all bodies may take together.
-    Kept(Option<Bytes>, Held),
+    Kept(Kept),
     /// An event stream with lists that its reader may not see all of.
     Sifted(Box<Sieve>),
     /// An event stream, looked after while it lasts.
     Tended(Box<Tended>),
+}
+
+/// What was collected of an answer, and its share of the memory for that.
+pub(crate) struct Kept {
+    /// `None` once it is sent.
+    bytes: Option<Bytes>,
+    _held: Held,
+}
+
+impl Kept {
+    pub(crate) fn new(bytes: Bytes, held: Held) -> Self {
+        Self {
+            bytes: Some(bytes),
+            _held: held,
+        }
+    }
 }
 
 /// The upstream broke off, or the stream was ended on purpose without a clean end.
@@ -82,7 +98,7 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Own(bytes) | Self::Kept(bytes, _) => {
+            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => {
                 Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b))))
             }
             Self::Sifted(sieve) => sieve.poll_frame(cx),
@@ -93,7 +109,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes) | Self::Kept(bytes, _) => bytes.is_none(),
+            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => bytes.is_none(),
             Self::Passed(incoming) => incoming.is_end_stream(),
             Self::Sifted(_) | Self::Tended(_) => false,
         }
@@ -101,7 +117,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes) | Self::Kept(bytes, _) => {
+            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
             Self::Passed(incoming) => incoming.size_hint(),

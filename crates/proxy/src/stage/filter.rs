@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use mcp::operation::Operation;
 use tokio::time::timeout;
 
-use crate::body::Body;
+use crate::body::{Body, Kept};
 use crate::plan::{Plan, Site};
 use crate::stage::authorize::Granted;
 use crate::stage::forward::{Kind, media_type};
@@ -134,7 +134,7 @@ async fn whole(plan: &Plan, view: &View, incoming: Download) -> Result<Body, Ref
         Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),
     };
     held.keep(shown.len())?;
-    Ok(Body::Kept(Some(shown), held))
+    Ok(Body::Kept(Kept::new(shown, held)))
 }
 
 async fn collect(plan: &Plan, mut incoming: Download) -> Result<(Bytes, Held), Refusal> {

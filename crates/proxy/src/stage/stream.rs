@@ -62,7 +62,7 @@ pub(crate) fn tend(
     let source = match body {
         Body::Passed(incoming) => Source::Passed(incoming),
         Body::Sifted(sieve) => Source::Sifted(sieve),
-        body @ (Body::Own(_) | Body::Kept(..) | Body::Tended(_)) => {
+        body @ (Body::Own(_) | Body::Kept(_) | Body::Tended(_)) => {
             return Ok(Response::from_parts(head, body));
         }
     };
