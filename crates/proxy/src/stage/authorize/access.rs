@@ -116,7 +116,7 @@ impl Access {
         if scopes.is_empty() {
             return Cow::Borrowed(r#"[{"type":"oauth2"}]"#);
         }
-        let scopes: Vec<&str> = scopes.iter().collect();
+        let scopes: Vec<&str> = scopes.published().collect();
         let schemes = serde_json::json!([{ "type": "oauth2", "scopes": scopes }]);
         Cow::Owned(schemes.to_string())
     }

@@ -29,7 +29,9 @@ pub(crate) struct Sieve {
 
 enum State {
     Open,
-    /// To be told to the caller as a broken stream, once what came before is on its way.
+    /// Until what came before is on its way: with an error what is not yet written would be lost.
+    Failing(Refusal),
+    /// To be told to the caller as a broken stream.
     Failed(Refusal),
     Over,
 }
@@ -59,6 +61,11 @@ impl Sieve {
         loop {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Open => {}
+                State::Failing(why) => {
+                    self.state = State::Failed(why);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 State::Failed(why) => return Poll::Ready(Some(Err(self.fail(why)))),
                 State::Over => return Poll::Ready(None),
             }
@@ -69,14 +76,14 @@ impl Sieve {
                     if let Some(data) = frame.data_ref()
                         && let Err(why) = self.sift(data, &mut out)
                     {
-                        self.state = State::Failed(why);
+                        self.state = State::Failing(why);
                     }
                 }
                 None => {
                     self.state = State::Over;
                     let rest = std::mem::replace(&mut self.splitter, Splitter::new(0)).rest();
                     if let Some(Err(why)) = rest.map(|event| self.show(&event, &mut out)) {
-                        self.state = State::Failed(why);
+                        self.state = State::Failing(why);
                     }
                 }
                 error @ Some(Err(_)) => {
