@@ -77,7 +77,7 @@ impl Scopes {
     }
 
     /// The tokens a resource may name to its clients: `offline_access` is between a client and its authorization server (PRM-8).
-    pub(crate) fn published(&self) -> impl Iterator<Item = &str> {
+    pub fn published(&self) -> impl Iterator<Item = &str> {
         self.iter().filter(|token| *token != "offline_access")
     }
 }
