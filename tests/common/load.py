@@ -35,13 +35,29 @@ request = function()
   return wrk.format(nil, nil, headers)
 end
 """
+# Another name in every request, by a number in place of NUMBER; all are made once.
+NUMBERED = """\
+local requests = {{}}
+local at = 0
+init = function()
+  local headers = {{ {headers}, ["Authorization"] = "Bearer {token}" }}
+  for number = 1, {count} do
+    local body = string.gsub([[{body}]], "NUMBER", string.format("%06d", number))
+    requests[number] = wrk.format("POST", nil, headers, body)
+  end
+end
+request = function()
+  at = at % {count} + 1
+  return requests[at]
+end
+"""
 AGAIN = "at = 1"
 STOP = "at = #tokens; wrk.thread:stop()"
 
 
-def script(path: Path, text: str, **values: object) -> Path:
+def script(path: Path, text: str, body: str = BODY, **values: object) -> Path:
     headers = ", ".join(f'["{name}"] = "{value}"' for name, value in HEADERS.items())
-    path.write_text(text.format(body=BODY, headers=headers, **values))
+    path.write_text(text.format(body=body, headers=headers, **values))
     return path
 
 

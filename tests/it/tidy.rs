@@ -196,6 +196,7 @@ async fn the_benchmark_measures_good_configurations() {
         "portcullis.yaml",
         "portcullis-tls.yaml",
         "portcullis-credentials.yaml",
+        "portcullis-policy.yaml",
     ] {
         let name = format!("tests/bench/peers/{name}");
         let mut yaml = read(&name);
@@ -208,6 +209,9 @@ async fn the_benchmark_measures_good_configurations() {
             ("@KEYS@", here.to_str().unwrap()),
             ("@TLS@", here.to_str().unwrap()),
             ("@ENDPOINT@", "3001"),
+            ("@FEW@", r#"[{"match": ["echo", "read_*"], "scopes": ["mcp:call"]}]"#),
+            ("@TEN@", r#"[{"match": "last_*"}]"#),
+            ("@MANY@", r#"[{"match": "last_*"}]"#),
             (
                 "@SECRET@",
                 "7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069",

@@ -13,13 +13,14 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
 
 import credentials
 import peers
+import policy
 import tls
 from bench import Bench
 from footprint import judge_binary
 from machine import describe
 from verdicts import Verdicts
 
-REQUESTS, CREDENTIALS, TLS, FOOTPRINT = "requests", "credentials", "tls", "footprint"
+REQUESTS, CREDENTIALS, POLICY, TLS, FOOTPRINT = "requests", "credentials", "policy", "tls", "footprint"
 
 
 def arguments() -> argparse.Namespace:
@@ -27,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--gateway", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--envoy", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=(REQUESTS, CREDENTIALS, TLS, FOOTPRINT), help="this part alone")
+    parser.add_argument("--only", choices=(REQUESTS, CREDENTIALS, POLICY, TLS, FOOTPRINT), help="this part alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--connections", type=int, default=32)
@@ -35,6 +36,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fresh", type=int, default=100_000, help="tokens to be used once")
     parser.add_argument("--fresh-seconds", type=int, default=3, help="of load with tokens used once")
     parser.add_argument("--credential-rounds", type=int, default=5, help="more, since a tenth is judged")
+    parser.add_argument("--policy-rounds", type=int, default=7, help="more, since a twentieth is judged")
+    parser.add_argument("--policy-seconds", type=int, default=3, help="of load per round and way")
     parser.add_argument("--tls-rounds", type=int, default=5, help="more, since a difference of differences is judged")
     parser.add_argument("--tls-seconds", type=int, default=5, help="of load per round, proxy and way")
     parser.add_argument("--starts", type=int, default=5, help="how often the time to be ready is taken")
@@ -74,6 +77,8 @@ def main() -> int:
                 verdicts.ratios({key: bench.median(key, "cpu_us") for key in bench.measured})
         if wanted(CREDENTIALS) and gateway:
             results |= credentials.compare(bench, gateway, verdicts)
+        if wanted(POLICY) and gateway:
+            results |= policy.compare(bench, gateway, verdicts)
         if wanted(TLS) and gateway:
             results |= tls.compare(bench, gateway, verdicts)
         if wanted(FOOTPRINT) and gateway:

@@ -46,6 +46,10 @@ def portcullis_credentials(binary: Path) -> Peer:
     return Peer("portcullis, credentials", "portcullis-credentials.yaml", portcullis(binary).command)
 
 
+def portcullis_policy(binary: Path) -> Peer:
+    return Peer("portcullis, policy", "portcullis-policy.yaml", portcullis(binary).command)
+
+
 def command(peer: Peer, directory: Path, **values: object) -> list:
     """Writes the peer's configuration, @NAME@ replaced by what is given, and says how to start it."""
     text = (CONFIGS / peer.config).read_text()

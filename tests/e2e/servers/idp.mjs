@@ -4,13 +4,14 @@
 // Env: PORT. Access tokens are JWTs whose `aud` is the resource that was asked for. They are signed with RS256 unless the
 // path of the resource names another algorithm: /ps256, /es256, /eddsa. Tokens for /opaque are opaque, and the provider answers
 // questions about them (RFC 7662). Whoever asks for a token with a DPoP proof gets one that is bound to its key (RFC 9449).
-// The client svc/svc-secret gets tokens by client_credentials; every person who logs in is alice.
+// The client svc/svc-secret gets tokens by client_credentials; a person who logs in is who `login_hint` says, or alice.
+import { json } from 'node:stream/consumers';
 import { Provider } from 'oidc-provider';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 
 const port = Number(process.env.PORT);
 const issuer = `http://127.0.0.1:${port}`;
-const resourceScopes = ['mcp:tools', 'mcp:read'];
+const resourceScopes = ['mcp:tools', 'mcp:read', 'mcp:delete'];
 
 async function signingKey(algorithm) {
   const { privateKey } = await generateKeyPair(algorithm, { extractable: true });
@@ -32,6 +33,8 @@ const provider = new Provider(issuer, {
   clients: [
     { client_id: 'svc', client_secret: 'svc-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
   ],
+  // Whether they ask for offline_access or not, as many providers do.
+  issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   pkce: { required: () => true },
   findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -56,10 +59,10 @@ const provider = new Provider(issuer, {
   },
 });
 
-// The person behind the browser: logs in as alice and agrees to whatever is asked.
+// The person behind the browser: logs in and agrees to whatever is asked.
 async function answer(ctx) {
   const { prompt, params, session, grantId } = await provider.interactionDetails(ctx.req, ctx.res);
-  if (prompt.name === 'login') return { login: { accountId: 'alice' } };
+  if (prompt.name === 'login') return { login: { accountId: params.login_hint ?? 'alice' } };
   const grant = grantId
     ? await provider.Grant.find(grantId)
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
@@ -69,6 +72,16 @@ async function answer(ctx) {
   for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(' '));
   return { consent: { grantId: await grant.save() } };
 }
+
+// Scopes that a client registers with would bind it, and it could never ask for more (invalid_scope): the SDKs register with those of
+// the first challenge. Here a client may ask for what the resource has.
+provider.use(async (ctx, next) => {
+  if (ctx.path === '/reg' && ctx.method === 'POST') {
+    const { scope: _, ...registration } = await json(ctx.req);
+    ctx.req.body = registration;
+  }
+  return next();
+});
 
 provider.use(async (ctx, next) => {
   if (!ctx.path.startsWith('/interaction/')) return next();
