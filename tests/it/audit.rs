@@ -82,7 +82,8 @@ async fn s0_56_a_line_says_who_did_what_in_the_order_of_the_contract() {
         ("kind", "user"),
         ("issuer", world.idp.issuer()),
         ("client_id", "app-7"),
-        ("method", "POST"),
+        ("method", "tools/call"),
+        ("tool", "echo"),
         ("decision", "allowed"),
         ("needed", "mcp:tools"),
         ("scopes", "mcp:more mcp:tools"),
@@ -102,6 +103,7 @@ async fn s0_56_a_line_says_who_did_what_in_the_order_of_the_contract() {
         "issuer",
         "client_id",
         "method",
+        "tool",
         "decision",
         "needed",
         "scopes",
@@ -171,13 +173,15 @@ async fn s3_38_sec_78_a_refusal_is_the_same_in_answer_log_metric_and_audit() {
             ("reference", "reference"),
             ("reason", "reason"),
             ("route", "route"),
-            ("method", "method"),
+            ("tool", "tool"),
             ("status", "status"),
             ("client_address", "client"),
             ("detail", "cause"),
         ] {
             assert_eq!(line[field], log[of_log], "{field}: {line} {log}");
         }
+        let method = log.get("mcp_method").unwrap_or(&log["method"]);
+        assert_eq!(line["method"], *method, "{line} {log}");
         assert_eq!(line["status"], refused.answer.status);
         let route = line["route"].as_str().unwrap();
         let series = format!(

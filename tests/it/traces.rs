@@ -21,8 +21,12 @@ fn sampled() -> String {
 
 /// A world that sends its spans to a collector; `more` sets further variables.
 pub(crate) async fn traced(more: impl Fn(Launch) -> Launch) -> (World, Recorder) {
+    traced_on(&[MCP, WEB], more).await
+}
+
+async fn traced_on(routes: &[&str], more: impl Fn(Launch) -> Launch) -> (World, Recorder) {
     let collector = Recorder::start().await;
-    let world = world(|launch| {
+    let world = world_of(routes, |launch| {
         let launch = launch
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
             .env("OTEL_BSP_SCHEDULE_DELAY", DELAY);
@@ -33,9 +37,13 @@ pub(crate) async fn traced(more: impl Fn(Launch) -> Launch) -> (World, Recorder)
 }
 
 async fn world(more: impl Fn(Launch) -> Launch) -> World {
+    world_of(&[MCP, WEB], more).await
+}
+
+async fn world_of(routes: &[&str], more: impl Fn(Launch) -> Launch) -> World {
     let idp = Idp::start().await;
     let server = Recorder::start().await;
-    let yaml = config("", &[MCP, WEB])
+    let yaml = config("", routes)
         .replace("{idp}", idp.issuer())
         .replace("{upstream}", &server.url());
     let launch = Gateway::launch(program()).config(&yaml);
@@ -340,4 +348,32 @@ async fn traces_are_off_unless_a_collector_is_named() {
         assert_eq!(warned, name == "grpc");
     }
     assert_eq!(collector.requests(), 0);
+}
+
+#[tokio::test]
+async fn traces_name_methods_and_tools_that_are_known_and_no_text_of_a_caller() {
+    let route = MCP.replace("path: /mcp", "path: /mcp, access: { public_tools: [echo] }");
+    let (world, collector) = traced_on(&[&route], |launch| launch).await;
+    let post = || world.client().post("/mcp").bearer(world.token());
+    let none = &Value::Null;
+    let known = post().call("echo", none);
+    let made_up = post().call("noise", none);
+    let other = post().rpc(1, "made/up", none);
+    let batch = post().body(r#"[{"id":1,"method":"tools/call","params":{"name":"echo"}}]"#);
+    for (i, (request, method, tool)) in [
+        (known, Some("tools/call"), Some("echo")),
+        (made_up, Some("tools/call"), None),
+        (other, None, None),
+        (batch, None, None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        request.send().await.is(200);
+        let spans = wait_for(&collector, 2 * (i + 1)).await;
+        let server = spans.iter().rev().find(|span| span.kind == 2).unwrap();
+        let attribute = |name: &str| server.attributes.get(name).map(String::as_str);
+        assert_eq!(attribute("mcp.method.name"), method, "{i}");
+        assert_eq!(attribute("gen_ai.tool.name"), tool, "{i}");
+    }
 }

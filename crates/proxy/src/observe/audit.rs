@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use entry::{Decision, Event, RouteName};
+pub(crate) use line::cut;
 pub(crate) use queue::Place;
 
 use crate::observe::metrics::{AuditMetrics, Metrics, Outcome};

@@ -10,8 +10,9 @@ mod log_lines;
 mod process;
 mod series;
 mod timing;
+mod tools;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,6 +42,7 @@ pub(crate) use super::outcome::Outcome;
 pub(crate) use audit::AuditMetrics;
 pub(crate) use log_lines::LogLines;
 pub(crate) use timing::{NOBODYS, OURS, Timing};
+pub(crate) use tools::{Tool, ToolCalls, Tools};
 
 /// Everything that is counted.
 pub(crate) struct Metrics {
@@ -58,6 +60,7 @@ pub(crate) struct Metrics {
     key_ages: Family<AuthenticatorLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Series<UpstreamLabels, Counter>,
+    pub(crate) tool_calls: ToolCalls,
     spans: Family<ResultLabels, Counter>,
     connections_refused: Family<ConnectionLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
@@ -79,6 +82,8 @@ pub(crate) struct SiteMetrics {
     pub(crate) passed_over: Counter,
     /// Proven callers by authenticator.
     pub(crate) proven: Vec<(Box<str>, Counter)>,
+    /// By which names its tools are counted.
+    pub(crate) tools: Tools,
 }
 
 impl Metrics {
@@ -128,6 +133,7 @@ impl Metrics {
             "upstream_errors",
             "Exchanges that failed on the upstream's side",
         ));
+        let tool_calls = ToolCalls::register(registry);
         let spans = counted(
             registry,
             "spans",
@@ -169,6 +175,7 @@ impl Metrics {
             key_ages,
             certificates,
             upstream_errors,
+            tool_calls,
             spans,
             connections_refused,
             reloads,
@@ -185,6 +192,7 @@ impl Metrics {
     pub(crate) fn site<'n>(
         &self,
         route: &str,
+        access: &config::Access,
         authenticators: impl Iterator<Item = &'n str>,
     ) -> SiteMetrics {
         let proven = |name: &str| {
@@ -206,6 +214,7 @@ impl Metrics {
                 kind: "passed_over",
             }),
             proven: authenticators.map(proven).collect(),
+            tools: self.tool_calls.of_route(route, access),
         }
     }
 
@@ -213,14 +222,17 @@ impl Metrics {
     /// nothing that grows with each of them may stay.
     pub(crate) fn keep_only<'s>(&self, sites: impl Iterator<Item = &'s Arc<Site>>) {
         let mut routes = HashSet::from([OURS, NOBODYS]);
+        let mut tools = HashMap::new();
         let mut authenticators = HashSet::from([""]);
         for site in sites {
             routes.insert(&site.name);
+            tools.insert(&*site.name, &site.metrics.tools);
             authenticators.extend(site.metrics.proven.iter().map(|(name, _)| &**name));
         }
         let is_kept = |route: &str| routes.contains(route);
         self.requests.retain(|labels| is_kept(&labels.route));
         self.upstream_errors.retain(|labels| is_kept(&labels.route));
+        self.tool_calls.keep_only(&tools);
         self.durations.retain(|labels| is_kept(&labels.route));
         self.own_durations.retain(|labels| is_kept(&labels.route));
         self.authentications

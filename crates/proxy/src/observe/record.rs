@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::observe::audit::Unaccountable;
+use crate::observe::heard::Heard;
 use crate::observe::metrics::Outcome;
 use crate::plan::{Plan, Site};
 use crate::server::Peer;
@@ -92,10 +93,12 @@ impl<'p> Record<'p> {
             session: None,
             site: None,
             own: false,
+            heard: None,
             caller: None,
             outcome: Outcome::ClientGone,
             reason: "client_gone",
             detail: None,
+            needed: None,
             status: 0,
             own_time: None,
             place: None,
@@ -183,6 +186,9 @@ impl<'p> Record<'p> {
     }
 
     pub(crate) fn call<'b>(&mut self, call: Call<'b>, body: Option<&inspect::Body>) -> Call<'b> {
+        if let (Call::Read(messages), Some(site)) = (&call, &self.closing.site) {
+            self.closing.heard = Some(Heard::of(messages, &site.metrics.tools));
+        }
         if let (Call::Read(messages), Some(body)) = (&call, body)
             && let ([message], false) = (&*messages.messages, messages.batch)
         {

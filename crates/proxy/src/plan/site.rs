@@ -17,6 +17,7 @@ use crate::plan::names::{Name, Names};
 use crate::stage::authorize::Policy;
 use crate::stage::authorize::access::Access;
 use crate::stage::inject::Injection;
+use crate::stage::limit;
 use crate::upstream::Upstream;
 
 /// One route.
@@ -39,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) injection: Injection,
     pub(crate) upstream: Upstream,
     pub(crate) streams: config::Streams,
+    /// How often one caller may ask.
+    pub(crate) rate: Option<limit::Rate>,
     pub(crate) metrics: SiteMetrics,
 }
 
@@ -184,7 +187,8 @@ pub(super) fn site(
         ),
         upstream,
         streams: route.streams.clone(),
-        metrics: metrics.site(&route.name, accepted),
+        rate: route.rate_limit.as_ref().map(limit::Rate::of),
+        metrics: metrics.site(&route.name, &route.access, accepted),
     })
 }
 

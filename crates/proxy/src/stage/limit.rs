@@ -9,7 +9,10 @@
 mod address;
 mod budget;
 mod places;
+mod rate;
+mod window;
 
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +26,7 @@ use ipnet::IpNet;
 use crate::observe::record::Record;
 use crate::plan::{Plan, Site};
 use crate::shared::Shared;
-use crate::stage::authorize::{Admitted, Granted};
-use crate::stage::inspect::Call;
+use crate::stage::authorize::Granted;
 use crate::stage::stream::Asked;
 use crate::stage::trust::{Arrival, is_trusted};
 use crate::stop::{Refusal, Stop};
@@ -33,6 +35,9 @@ use address::Net;
 use budget::{Budget, Budgets};
 pub(crate) use places::Place;
 use places::{Party, Places};
+pub(crate) use rate::{calls, request};
+pub(crate) use window::Rate;
+use window::{Full, Windows};
 
 /// A site (/48) has many links (/64), and may be a company or a provider's whole town.
 const SITE_FACTOR: u32 = 10;
@@ -60,14 +65,20 @@ pub(crate) struct Tables {
     failures: Budgets,
     connections: Arc<Places>,
     streams: Arc<Places>,
+    callers: Windows,
+    /// Apart, so that nobody unknown can crowd out callers.
+    addresses: Windows,
 }
 
 impl Tables {
     pub(crate) fn new() -> Self {
+        let now = Instant::now();
         Self {
-            failures: Budgets::new(Instant::now()),
+            failures: Budgets::new(now),
             connections: Places::new(),
             streams: Places::new(),
+            callers: Windows::new(now),
+            addresses: Windows::new(now),
         }
     }
 }
@@ -81,12 +92,14 @@ pub(crate) enum Exceeded {
     StreamsOfAddress(u32),
     #[error("{0} event streams of this caller are open on this route")]
     StreamsOfCaller(u32),
+    #[error("more {} of this caller on this route than {} in {:?}, {} were left", .0.counted.words(), .0.most, .0.window, .0.left)]
+    Rate(Full),
 }
 
 impl Exceeded {
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
-            Self::Failures { wait, .. } => *wait,
+            Self::Failures { wait, .. } | Self::Rate(Full { wait, .. }) => *wait,
             Self::StreamsOfAddress(_) | Self::StreamsOfCaller(_) => STREAMS_AGAIN,
         }
     }
@@ -104,6 +117,13 @@ impl Exceeded {
             ),
             Self::StreamsOfAddress(most) => concurrent("streams-of-address", *most),
             Self::StreamsOfCaller(most) => concurrent("streams-of-caller", *most),
+            Self::Rate(full) => {
+                let (name, window) = (full.counted.policy(), whole_seconds(full.window));
+                (
+                    format!("\"{name}\";r={};t={}", full.left, whole_seconds(full.wait)),
+                    format!("\"{name}\";q={};w={window}", full.most),
+                )
+            }
         };
         for (name, value) in [("ratelimit", limit), ("ratelimit-policy", policy)] {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -225,29 +245,6 @@ impl Doors {
     }
 }
 
-/// What one caller, or the address of somebody unknown, may ask of a route (S0-60).
-#[expect(clippy::unnecessary_wraps, reason = "rates are on their way")]
-pub(crate) fn request(
-    _plan: &Plan,
-    _site: &Site,
-    _admitted: &Admitted,
-    _arrival: &Arrival,
-) -> Result<(), Refusal> {
-    Ok(())
-}
-
-/// The same for tools: each call of a batch counts (BAT-2).
-#[expect(clippy::unnecessary_wraps, reason = "rates are on their way")]
-pub(crate) fn calls(
-    _plan: &Plan,
-    _site: &Site,
-    _granted: &Granted,
-    _call: &Call<'_>,
-    _arrival: &Arrival,
-) -> Result<(), Refusal> {
-    Ok(())
-}
-
 /// Whether a request may open an event stream, should its answer turn out to be one.
 ///
 /// A GET that asks for a stream has its place before it is forwarded. Whether the answer to a POST will be a stream nobody knows, and
@@ -347,13 +344,17 @@ fn of_address(streams: &Places, client: IpAddr) -> Party {
 }
 
 fn of_caller(streams: &Places, site: &Site, caller: &Caller) -> Party {
-    // the triple of SEC-1, on this route; each part ends where its hash says so
-    streams.party((
+    streams.party(identified(site, caller))
+}
+
+/// The triple of SEC-1, on this route; each part ends where its hash says so.
+fn identified<'c>(site: &'c Site, caller: &'c Caller) -> impl Hash + use<'c> {
+    (
         &*site.name,
         caller.issuer(),
         caller.kind(),
         caller.subject(),
-    ))
+    )
 }
 
 fn asks_for_events(headers: &HeaderMap) -> bool {

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method};
 use identity::Caller;
 
 use super::line::Line;
+use crate::observe::heard::{Heard, Wish};
 use crate::observe::metrics::Outcome;
 use crate::plan::Site;
 
@@ -32,6 +33,10 @@ pub(crate) struct Decision {
     pub(crate) client: IpAddr,
     pub(crate) caller: Option<Caller>,
     pub(crate) method: Method,
+    /// What it asked for in MCP, where that was read.
+    pub(crate) heard: Option<Arc<Heard>>,
+    /// The scopes that this needed, where a refusal tells of them.
+    pub(crate) needed: Option<Box<str>>,
     pub(crate) outcome: Outcome,
     pub(crate) reason: &'static str,
     /// Why it was refused, in the words of the log.
@@ -82,10 +87,11 @@ impl Decision {
             RouteName::Other(name) => (*name, None),
         };
         let caller = self.caller.as_ref();
-        let needed = site
-            .map(|site| &site.policy.required)
-            .filter(|scopes| !scopes.is_empty());
-        let needed = needed.map(ToString::to_string);
+        let required = || {
+            let required = &site?.policy.required;
+            (!required.is_empty()).then(|| required.to_string().into())
+        };
+        let needed = self.needed.clone().or_else(required);
         let scopes = caller.map(|caller| caller.scopes().to_string());
         let address = self.client.to_string();
         let mut line = Line::begin(out, time, "request");
@@ -100,7 +106,18 @@ impl Decision {
         let with = caller.and_then(Caller::with_key);
         line.text("key_authenticator", with.map(|(name, _)| name));
         line.text("key", with.map(|(_, id)| id));
-        line.text("method", Some(self.method.as_str()));
+        let heard = self.heard.as_deref();
+        let single = heard.and_then(Heard::single);
+        let method = single.and_then(Wish::method);
+        line.text("method", method.or(Some(self.method.as_str())));
+        line.text("tool", single.and_then(Wish::tool));
+        if let Some(heard) = heard.filter(|heard| heard.single().is_none()) {
+            let wishes = heard.messages.iter();
+            line.wishes(
+                "batch",
+                wishes.map(|wish| [("method", wish.method()), ("tool", wish.tool())]),
+            );
+        }
         line.text("decision", Some(self.outcome.as_str()));
         line.text(
             "reason",

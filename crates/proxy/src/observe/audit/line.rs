@@ -48,6 +48,28 @@ impl<'o> Line<'o> {
         self.0.push(']');
     }
 
+    /// The messages of a batch: method and tool of each, as far as it has them.
+    pub(super) fn wishes<'t>(
+        &mut self,
+        name: &str,
+        wishes: impl Iterator<Item = [(&'static str, Option<&'t str>); 2]>,
+    ) {
+        self.name(name);
+        self.0.push('[');
+        for (i, wish) in wishes.enumerate() {
+            self.0.push_str(if i == 0 { "{" } else { ",{" });
+            let told = wish.into_iter().filter_map(|(name, it)| Some((name, it?)));
+            for (j, (name, text)) in told.enumerate() {
+                self.0.push_str(if j == 0 { "\"" } else { ",\"" });
+                self.0.push_str(name);
+                self.0.push_str("\":");
+                quoted(self.0, text);
+            }
+            self.0.push('}');
+        }
+        self.0.push(']');
+    }
+
     pub(super) fn number(&mut self, name: &str, value: impl Into<u64>) {
         self.name(name);
         let _infallible = write!(self.0, "{}", value.into());
@@ -91,7 +113,7 @@ impl<'o> Line<'o> {
 
 fn quoted(out: &mut String, value: &str) {
     out.push('"');
-    for character in cut(value).chars() {
+    for character in cut(value, LONGEST).chars() {
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -106,12 +128,12 @@ fn quoted(out: &mut String, value: &str) {
     out.push('"');
 }
 
-/// At most [`LONGEST`] bytes, the mark of the cut among them.
-fn cut(value: &str) -> Cow<'_, str> {
-    if value.len() <= LONGEST {
+/// At most so many bytes, the mark of the cut among them.
+pub(crate) fn cut(value: &str, longest: usize) -> Cow<'_, str> {
+    if value.len() <= longest {
         return Cow::Borrowed(value);
     }
-    let end = value.floor_char_boundary(LONGEST - CUT.len_utf8());
+    let end = value.floor_char_boundary(longest.saturating_sub(CUT.len_utf8()));
     let mut head = value.get(..end).unwrap_or_default().to_owned();
     head.push(CUT);
     Cow::Owned(head)

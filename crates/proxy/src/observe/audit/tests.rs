@@ -131,6 +131,8 @@ fn request(outcome: Outcome, reason: &'static str, reference: &str) -> Event {
         route: RouteName::Other("none"),
         client: "192.0.2.7".parse().unwrap(),
         caller: None,
+        heard: None,
+        needed: None,
         method: Method::POST,
         outcome,
         reason,

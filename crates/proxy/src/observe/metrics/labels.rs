@@ -1,4 +1,5 @@
 //! Label sets. A value is a name out of the configuration or a word out of a closed set of ours: `&'static str` says which is which.
+//! Tools alone may have other names, and few: [`ToolLabels`].
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -60,4 +61,12 @@ pub(super) struct SinkLabels {
 pub(super) struct MemberLabels {
     pub(super) route: String,
     pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ToolLabels {
+    pub(super) route: String,
+    /// A name of the configuration, or one of a bounded number that were called with success.
+    pub(super) tool: String,
+    pub(super) outcome: &'static str,
 }

@@ -15,6 +15,7 @@ use identity::Caller;
 
 use crate::body::{Body, BodyError};
 use crate::observe::audit::{Decision, Event, Place, RouteName};
+use crate::observe::heard::Heard;
 use crate::observe::metrics::{NOBODYS, OURS, Outcome, Timing};
 use crate::observe::trace::{Ended, Trace, Whose};
 use crate::plan::Site;
@@ -37,11 +38,15 @@ pub(super) struct Closing {
     pub(super) session: Option<Arc<Session>>,
     pub(super) site: Option<Arc<Site>>,
     pub(super) own: bool,
+    /// What was asked for in MCP, where that was read.
+    pub(super) heard: Option<Arc<Heard>>,
     pub(super) caller: Option<Caller>,
     pub(super) outcome: Outcome,
     pub(super) reason: &'static str,
     /// Of a refusal: what happened, for the operator alone.
     pub(super) detail: Option<Box<str>>,
+    /// Of a refusal that is about scopes: which.
+    pub(super) needed: Option<Box<str>>,
     pub(super) status: u16,
     /// Known once an answer has come to be.
     pub(super) own_time: Option<Duration>,
@@ -88,6 +93,8 @@ impl Closing {
             client: self.client,
             caller: self.caller.clone(),
             method: self.method.clone(),
+            heard: self.heard.clone(),
+            needed: self.needed.take(),
             outcome: self.outcome,
             reason: self.reason,
             detail: self.detail.take(),
@@ -113,13 +120,43 @@ impl Closing {
                 .metrics
                 .request(self.route(), self.outcome, self.reason),
         }
+        self.count_tools();
         let certificate = self.session.as_ref().and_then(|session| session.client());
         tracing::debug!(
-            outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), path = %shown(&self.path),
+            outcome = self.outcome.as_str(), reason = self.reason, status = self.status, route = %self.route(), method = %shown(self.method.as_str()), mcp_method = self.mcp_method(), tool = self.tool(), path = %shown(&self.path),
             subject = self.caller.as_ref().map(Caller::subject).unwrap_or_default(), key = self.caller.as_ref().and_then(Caller::with_key).map(|(_, id)| id), certificate = certificate.map(|of| &*of.subject), thumbprint = certificate.map(|of| &*of.thumbprint), duration = ?whole, reference = ?self.id, trace = self.trace_id(), "request ended"
         );
         if let Some(trace) = self.trace.take_if(|trace| trace.is_sampled()) {
             self.trace(trace, whole);
+        }
+    }
+
+    /// What was asked for in MCP, for the log.
+    pub(super) fn mcp_method(&self) -> Option<String> {
+        let methods = self.heard.as_ref()?.methods()?;
+        Some(shown(&methods).into_owned())
+    }
+
+    /// The tools that were called, for the log.
+    pub(super) fn tool(&self) -> Option<String> {
+        let tools = self.heard.as_ref()?.tools()?;
+        Some(shown(&tools).into_owned())
+    }
+
+    /// Every call by itself, also of a batch (BAT-2).
+    fn count_tools(&self) {
+        let (Some(heard), Some(site)) = (&self.heard, &self.site) else {
+            return;
+        };
+        let calls = &self.shared.metrics.tool_calls;
+        let has_worked = self.outcome == Outcome::Allowed && (200..300).contains(&self.status);
+        let may_teach = has_worked && self.caller.is_some();
+        for wish in &heard.messages {
+            let Some(name) = wish.tool() else { continue };
+            let learned = || site.metrics.tools.learn(name);
+            let tool = wish.label().map(Arc::clone);
+            let tool = tool.or_else(|| may_teach.then(learned).flatten());
+            calls.count(&site.name, tool.as_deref(), self.outcome);
         }
     }
 
@@ -145,6 +182,7 @@ impl Closing {
             status: self.status,
             outcome: self.outcome,
             reason: self.reason,
+            heard: self.heard.clone(),
             reference: self.id.clone(),
         });
     }

@@ -42,7 +42,7 @@ impl Record<'_> {
         macro_rules! tell {
             ($level:ident) => {
                 tracing::$level!(
-                    reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), path = %shown(&closing.path),
+                    reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), mcp_method = closing.mcp_method(), tool = closing.tool(), path = %shown(&closing.path),
                     client = %closing.client, reference, trace = closing.trace_id(), cause = %detail, "request refused"
                 )
             };
@@ -62,6 +62,7 @@ impl Record<'_> {
         }
         if closing.shared.audit.is_some() {
             closing.detail = Some(kept(detail));
+            closing.needed = refusal.needed().map(|needed| kept(needed.to_string()));
         }
         let body = match &self.spoken {
             Some(spoken) => spoken.error(&public, reference),

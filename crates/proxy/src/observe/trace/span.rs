@@ -8,6 +8,7 @@ use http::header::HeaderValue;
 
 use super::Trace;
 use super::otlp::Message;
+use crate::observe::heard::Heard;
 use crate::observe::metrics::{NOBODYS, OURS, Outcome};
 use crate::plan::Site;
 
@@ -39,6 +40,8 @@ pub(crate) struct Ended {
     pub(crate) status: u16,
     pub(crate) outcome: Outcome,
     pub(crate) reason: &'static str,
+    /// What was asked for in MCP, where that was read.
+    pub(crate) heard: Option<Arc<Heard>>,
     pub(crate) reference: HeaderValue,
 }
 
@@ -104,6 +107,15 @@ impl Ended {
         span.attribute(9, "portcullis.outcome", self.outcome.as_str());
         if let Ok(reference) = self.reference.to_str() {
             span.attribute(9, "portcullis.reference", reference);
+        }
+        // names that everybody or the configuration knows: what else a caller writes there is in no span
+        if let Some(wish) = self.heard.as_deref().and_then(Heard::single) {
+            if let Some(method) = wish.known_method() {
+                span.attribute(9, "mcp.method.name", method);
+            }
+            if let Some(tool) = wish.label() {
+                span.attribute(9, "gen_ai.tool.name", tool.name());
+            }
         }
         if self.status != 0 {
             span.attribute_number(9, "http.response.status_code", self.status.into());

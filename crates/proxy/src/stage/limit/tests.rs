@@ -55,31 +55,66 @@ fn sec_70_a_site_has_ten_times_the_budget_of_a_link() {
     assert!(spend(&budgets, address(2, 1), TWO, much_later).is_ok());
 }
 
+fn shown(exceeded: &Exceeded) -> [String; 2] {
+    let mut headers = HeaderMap::new();
+    exceeded.apply(&mut headers);
+    ["ratelimit", "ratelimit-policy"].map(|name| headers[name].to_str().unwrap().to_owned())
+}
+
 #[test]
 fn sec_70_the_fields_are_those_of_the_draft() {
-    let shown = |exceeded: Exceeded| {
-        let mut headers = HeaderMap::new();
-        exceeded.apply(&mut headers);
-        ["ratelimit", "ratelimit-policy"].map(|name| headers[name].to_str().unwrap().to_owned())
-    };
     let wait = Duration::from_millis(1500);
     assert_eq!(
-        shown(Exceeded::Failures { budget: TWO, wait }),
+        shown(&Exceeded::Failures { budget: TWO, wait }),
         ["\"failures\";r=0;t=2", "\"failures\";q=2;w=60"]
     );
     assert_eq!(
-        shown(Exceeded::StreamsOfCaller(64)),
+        shown(&Exceeded::StreamsOfCaller(64)),
         [
             "\"streams-of-caller\";r=0",
             "\"streams-of-caller\";q=64;qu=\"concurrent-requests\""
         ]
     );
     assert_eq!(
-        shown(Exceeded::StreamsOfAddress(1000)),
+        shown(&Exceeded::StreamsOfAddress(1000)),
         [
             "\"streams-of-address\";r=0",
             "\"streams-of-address\";q=1000;qu=\"concurrent-requests\""
         ]
+    );
+}
+
+#[test]
+fn s0_60_rlim_the_fields_of_a_rate_say_what_is_left_of_what_and_for_how_long() {
+    let now = Instant::now();
+    let windows = Windows::new(now);
+    let rate = Rate {
+        window: Duration::from_mins(1),
+        requests: Some(100),
+        calls: Some(50),
+    };
+    let deeds = |requests, calls| window::Deeds { requests, calls };
+    let party = windows.party("alice");
+    assert_eq!(windows.take(party, rate, deeds(0, 47), now), Ok(()));
+    let later = now + Duration::from_millis(17_001);
+    let full = windows.take(party, rate, deeds(0, 4), later).unwrap_err();
+    assert_eq!(
+        Exceeded::Rate(full).to_string(),
+        "more tool calls of this caller on this route than 50 in 60s, 3 were left"
+    );
+    assert_eq!(
+        whole_seconds(Exceeded::Rate(full).retry_after()),
+        43,
+        "rounded up"
+    );
+    assert_eq!(
+        shown(&Exceeded::Rate(full)),
+        ["\"tool-calls\";r=3;t=43", "\"tool-calls\";q=50;w=60"]
+    );
+    let full = windows.take(party, rate, deeds(101, 0), later).unwrap_err();
+    assert_eq!(
+        shown(&Exceeded::Rate(full)),
+        ["\"requests\";r=100;t=43", "\"requests\";q=100;w=60"]
     );
 }
 
