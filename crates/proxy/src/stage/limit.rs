@@ -5,6 +5,8 @@
 //! or a method that is not served. Who comes with a credential that was verified before pays nothing and is never turned away here;
 //! what such a caller may do is limited by name, where it is known. What the budget has no room for is answered 429: before a
 //! signature is checked, and instead of the refusal. An answer of ours that is no refusal (documents, preflights) stays free.
+//!
+//! How often a caller may ask, and call tools, is in [`rate`].
 
 mod address;
 mod budget;
