@@ -3,6 +3,7 @@
 use serde_json::json;
 use testbed::{Reply, World};
 
+use crate::mcp_sessions::{ID, id_in, initialize, serve};
 use crate::setting::refused;
 use crate::support::{MCP, OPEN, call, world};
 
@@ -192,17 +193,19 @@ async fn t_h6_t_h7_authentication_comes_before_anything_about_sessions() {
 #[tokio::test]
 async fn t_h8_tl_4_x24_ver_5_err_9_what_the_server_refuses_passes_untouched() {
     let world = world("", &[MCP]).await;
+    serve(&world.server, ID);
+    let id = id_in(&initialize(&world).bearer(world.token()).send().await);
     for status in [400, 404, 405, 409, 500] {
         let body = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Session not found"}});
         let reply = Reply::status(status)
             .header("Content-Type", "application/json")
             .header("Allow", "POST");
         world.server.answer(reply.body(body.to_string()));
-        let answer = call(&world).header("Mcp-Session-Id", "bogus").send().await;
+        let answer = call(&world).header("Mcp-Session-Id", &id).send().await;
         assert_eq!(answer.is(status).json(), body, "the server's own words");
         assert_eq!(answer.header("www-authenticate"), None);
         assert_eq!(answer.header("allow"), Some("POST"));
-        assert_eq!(world.server.last().header("mcp-session-id"), Some("bogus"));
+        assert_eq!(world.server.last().header("mcp-session-id"), Some(ID));
     }
 }
 

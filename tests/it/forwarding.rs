@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use testbed::{Reply, World};
 
+use crate::mcp_sessions::{ID, id_in, initialize, serve};
 use crate::setting::refused;
 use crate::support::{MCP, WEB, call, world};
 
@@ -166,10 +167,11 @@ async fn sec_35_values_are_encoded_and_too_large_ones_refused() {
 #[tokio::test]
 async fn tm_2_tl_3_tl_5_tl_6_tl_8_hdr_8_ver_5_what_belongs_to_the_protocol_passes_unchanged() {
     let world = world("", &[MCP]).await;
+    serve(&world.server, ID);
+    let id = id_in(&initialize(&world).bearer(world.token()).send().await);
     let lines = [
         ("Accept", "application/json, text/event-stream"),
         ("MCP-Protocol-Version", "2025-11-25"),
-        ("Mcp-Session-Id", "s-1!~"),
         ("Last-Event-ID", "7/é"),
         ("Mcp-Method", "tools/call"),
         ("Mcp-Name", "echo"),
@@ -189,9 +191,10 @@ async fn tm_2_tl_3_tl_5_tl_6_tl_8_hdr_8_ver_5_what_belongs_to_the_protocol_passe
         for (name, value) in lines {
             request = request.header(name, value);
         }
-        request.send().await.is(200);
+        request.header("Mcp-Session-Id", &id).send().await.is(200);
         let seen = world.server.last();
         assert_eq!(seen.method, method);
+        assert_eq!(seen.headers.all("mcp-session-id"), [ID]);
         for (name, value) in lines {
             assert_eq!(
                 seen.headers.all(name),

@@ -53,6 +53,7 @@ mod limits;
 mod list_filter;
 mod logs;
 mod manifests;
+mod mcp_sessions;
 mod methods;
 mod minting;
 mod operator;

@@ -56,11 +56,14 @@ fn noise(world: &World, i: usize) -> Vec<(u16, Request)> {
         ),
         (200, tool(client.post("/mcp").bearer(token()))),
         (
+            404,
+            tool(client.post("/mcp").bearer(token())).header("Mcp-Session-Id", &noise),
+        ),
+        (
             200,
             client
                 .post("/mcp")
                 .bearer(token().claim("client_id", noise.clone()))
-                .header("Mcp-Session-Id", &noise)
                 .header("Mcp-Method", &noise)
                 .header("traceparent", &noise)
                 .rpc(1, &noise, &Value::Null),

@@ -6,6 +6,7 @@ use testbed::client::Stream;
 use testbed::recorder::EventStream;
 use testbed::{Reply, World};
 
+use crate::mcp_sessions::{ID, id_in, initialize, serve};
 use crate::support::{MCP, OPEN, call, world};
 
 const COMMENT: &str = ": keepalive\n\n";
@@ -27,10 +28,13 @@ async fn pass_time(witness: &mut Stream, comments: usize) {
 #[tokio::test]
 async fn s3_2_tm_3_tm_7_tl_1_tl_9_each_event_passes_at_once_and_untouched() {
     let world = world("", &[MCP]).await;
+    serve(&world.server, ID);
+    let id = id_in(&initialize(&world).bearer(world.token()).send().await);
     world.server.answer(Reply::events());
     for method in ["POST", "GET"] {
         let request = world.client().request(method, "/mcp").bearer(world.token());
         let mut stream = request
+            .header("Mcp-Session-Id", &id)
             .header("Accept", "text/event-stream")
             .header("Last-Event-ID", "7")
             .open()

@@ -1,13 +1,15 @@
-//! MCP sessions before several servers: they stay where they began.
+//! MCP sessions before several servers: they stay where they began. Whose they are is in `mcp_sessions`.
+
+use std::collections::HashMap;
 
 use serde_json::json;
-use testbed::client::Answer;
+use testbed::client::{Answer, Request};
 use testbed::{Recorder, Reply, World};
 use tokio::time::{Duration, Instant};
 
 use crate::reload::reloaded;
 use crate::setting::program;
-use crate::support::{call, config};
+use crate::support::{call, config, world};
 use crate::upstreams::{route, two};
 
 /// A reply that names its server, with the session that it made.
@@ -19,58 +21,100 @@ fn by(answer: &Answer) -> String {
     answer.is(200).json()["by"].as_str().unwrap().to_owned()
 }
 
+/// `two`, and two whose route asks nobody: there ids pass as they are, and the gateway learns whose they are.
+async fn both() -> [(World, Recorder); 2] {
+    let other = Recorder::start().await;
+    let servers = ["\"{upstream}\"", &format!("\"{}\"", other.url())];
+    let open = route(&servers).replace(
+        "path: /mcp",
+        "path: /mcp, auth: { type: none }, dangerous: [anonymous_access]",
+    );
+    [two("").await, (world("", &[&open]).await, other)]
+}
+
+/// The id that a client of the session is handed out.
+fn id(answer: &Answer) -> String {
+    answer.header("mcp-session-id").unwrap().to_owned()
+}
+
+fn of_session(world: &World, method: &str, id: &str) -> Request {
+    let request = world.client().request(method, "/mcp");
+    let request = request.bearer(world.token());
+    request.header("Mcp-Session-Id", id)
+}
+
 #[tokio::test]
 async fn a_session_stays_with_the_server_that_made_it() {
-    let (world, other) = two("").await;
-    world.server.answer(named("one"));
-    other.answer(named("other"));
-    let mut made = Vec::new();
-    while made.len() < 2 {
-        let answer = call(&world).send().await;
-        let name = by(&answer);
-        if !made.contains(&name) {
-            made.push(name);
+    for (world, other) in both().await {
+        world.server.answer(named("one"));
+        other.answer(named("other"));
+        let mut made = HashMap::new();
+        while made.len() < 2 {
+            let answer = call(&world).send().await;
+            made.insert(by(&answer), id(&answer));
+        }
+        for name in ["one", "other"].repeat(12) {
+            let request = call(&world).header("Mcp-Session-Id", &made[name]);
+            assert_eq!(by(&request.send().await), name);
         }
     }
-    for name in ["one", "other"].repeat(12) {
-        let request = call(&world).header("Mcp-Session-Id", &format!("session-of-{name}"));
-        assert_eq!(by(&request.send().await), name);
-    }
-    // a session that nobody knows is anybody's
-    let before = (world.server.requests(), other.requests());
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_knows_is_anybodys() {
+    let [_, (world, other)] = both().await;
     for _ in 0..40 {
         let request = call(&world).header("Mcp-Session-Id", "never-seen");
         request.send().await.is(200);
     }
-    assert!(world.server.requests() > before.0 && other.requests() > before.1);
+    assert!(world.server.requests() > 0 && other.requests() > 0);
 }
 
 #[tokio::test]
 async fn a_session_that_has_ended_is_forgotten() {
     for end in [("DELETE", Reply::status(200)), ("POST", Reply::status(404))] {
-        let (world, other) = two("").await;
+        let [_, (world, other)] = both().await;
         world.server.answer_with(|_| named("one"));
         other.answer(Reply::json(&json!({"by": "other"})));
         while by(&call(&world).send().await) != "one" {}
-        let of_session = |method: &str| {
-            let request = world.client().request(method, "/mcp").bearer(world.token());
-            request.header("Mcp-Session-Id", "session-of-one")
-        };
         let before = other.requests();
         for _ in 0..20 {
-            assert_eq!(by(&of_session("POST").send().await), "one");
+            let answer = of_session(&world, "POST", "session-of-one").send().await;
+            assert_eq!(by(&answer), "one");
         }
         assert_eq!(other.requests(), before);
         let (method, reply) = end;
         world.server.answer(Reply::json(&json!({"by": "one"})));
         world.server.answer_once(reply);
-        of_session(method).send().await;
+        of_session(&world, method, "session-of-one").send().await;
         // 2^-40 that chance does the same
         for _ in 0..40 {
-            of_session("POST").send().await.is(200);
+            let request = of_session(&world, "POST", "session-of-one");
+            request.send().await.is(200);
         }
         assert!(other.requests() > before, "{method}");
     }
+}
+
+#[tokio::test]
+async fn t_r4_t_r5_that_a_session_has_ended_its_own_server_says() {
+    let (world, other) = two("").await;
+    world.server.answer_with(|_| named("one"));
+    other.answer(Reply::json(&json!({"by": "other"})));
+    let of_one = loop {
+        let answer = call(&world).send().await;
+        if by(&answer) == "one" {
+            break id(&answer);
+        }
+    };
+    let before = other.requests();
+    world.server.answer_once(Reply::status(204));
+    of_session(&world, "DELETE", &of_one).send().await.is(204);
+    world.server.answer(Reply::status(404));
+    for _ in 0..20 {
+        of_session(&world, "POST", &of_one).send().await.is(404);
+    }
+    assert_eq!(other.requests(), before);
 }
 
 #[tokio::test]
@@ -79,10 +123,13 @@ async fn a_session_is_kept_by_a_server_that_fails_and_left_by_one_that_is_gone()
     let servers = route(&["\"{upstream}\"", &format!("\"{}\"", other.url())]);
     let world = World::start(program(), &config("", &[&servers])).await;
     other.answer(named("other"));
-    while world.gateway.log().is_empty() || other.requests() == 0 {
-        call(&world).send().await;
-    }
-    let of_session = || call(&world).header("Mcp-Session-Id", "session-of-other");
+    let of_other = loop {
+        let answer = call(&world).send().await;
+        if other.requests() > 0 {
+            break id(&answer);
+        }
+    };
+    let of_session = || call(&world).header("Mcp-Session-Id", &of_other);
     other.answer(Reply::status(503));
     for _ in 0..10 {
         of_session().send().await.is(503);
@@ -108,10 +155,13 @@ async fn what_is_known_of_a_server_outlives_a_reload() {
     let third = Recorder::start().await;
     world.server.answer(named("one"));
     other.answer(named("other"));
-    while other.requests() == 0 {
-        call(&world).send().await.is(200);
-    }
-    let of_session = || call(&world).header("Mcp-Session-Id", "session-of-other");
+    let of_other = loop {
+        let answer = call(&world).send().await;
+        if by(&answer) == "other" {
+            break id(&answer);
+        }
+    };
+    let of_session = || call(&world).header("Mcp-Session-Id", &of_other);
     assert_eq!(by(&of_session().send().await), "other");
     let (connection, used) = (other.last().connection, Instant::now());
     // a further server, and another order

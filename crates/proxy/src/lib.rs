@@ -10,6 +10,7 @@ mod observe;
 mod pipeline;
 mod plan;
 mod reload;
+mod seals;
 mod server;
 mod shared;
 mod stage;
@@ -171,6 +172,13 @@ impl Gateway {
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
         for site in &plan.sites {
             site.introduce();
+        }
+        if config.sessions.encryption_keys.is_empty()
+            && plan.sites.iter().any(|site| site.seals.is_some())
+        {
+            tracing::info!(
+                "no sessions.encryption_keys: MCP sessions end with this process, and no other gateway knows them"
+            );
         }
         let plans = PlanCell::new(plan);
         Ok(Self {

@@ -58,13 +58,13 @@ async fn walk(
     let call = record.call(inspect::call(body.as_ref())?, body.as_ref()); // 400: understood, or refused
     let granted = authorize::grant(&site, admitted, &call)?; // 401, 403: all that is asked for, or nothing
     limit::calls(plan, &site, &granted, &call, &arrival)?; // 429: after 403, so that what is not allowed costs no call
-    let session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
+    let mut session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
     let filter = filter::wanted(&site, &granted, &call, &mut arrival);
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
-    let answer = forward::send(&site, outbound, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
-    let answer = session::hand_out(plan, &site, session, answer)?; // 502: an id that cannot be one
+    let answer = forward::send(&site, outbound, &mut session.way, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
+    let answer = session::hand_out(&site, record.asked().caller, &session, answer)?; // 502: an id that cannot be one
     let answer = filter::answer(plan, &site, filter, answer).await?; // 502: a list that cannot be filtered is not shown
     Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }

@@ -14,6 +14,7 @@ use identity::{Authenticators, Timestamp};
 
 use crate::PlanError;
 use crate::observe::audit::Audit;
+use crate::seals::Keys;
 use crate::server::Terms;
 use crate::shared::Shared;
 use crate::stage::cors::Origins;
@@ -85,6 +86,7 @@ impl Plan {
         shared: Arc<Shared>,
     ) -> Result<Self, PlanError> {
         let names = Names::of(config, &shared.bound);
+        let keys = Keys::of(config, &shared.own_key);
         let mut sites = Vec::with_capacity(config.routes.len());
         for (index, route) in config.routes.iter().enumerate() {
             let place = format!("routes[{index}].upstream");
@@ -96,6 +98,7 @@ impl Plan {
                 &authenticators,
                 &shared.metrics,
                 upstream,
+                &keys,
             )?));
         }
         let origins = match &config.server.cors {

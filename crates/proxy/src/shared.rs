@@ -13,10 +13,11 @@ use crate::observe::record::RequestIds;
 use crate::observe::trace::Tracer;
 use crate::plan::Plan;
 use crate::reload::Reloads;
+use crate::seals::OwnKey;
 use crate::server::shutdown::Drain;
 use crate::server::slots::Slots;
 use crate::server::tls::Tls;
-use crate::stage::{inspect, limit};
+use crate::stage::{inspect, limit, session};
 use crate::upstream::Upstreams;
 
 /// Every plan holds the same one. What is compiled from the configuration belongs to [`Plan`] instead.
@@ -39,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) bound: Vec<SocketAddr>,
     /// `None` where the public listeners speak plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Whose the sessions are that were begun without a credential.
+    pub(crate) claims: session::Claims,
+    /// Stands for `sessions.encryption_keys` where there are none.
+    pub(crate) own_key: OwnKey,
     /// The servers that plans lead to.
     pub(crate) upstreams: Arc<Upstreams>,
     /// Set once the first plan is there. Weak: the plan in use holds this struct.
@@ -69,6 +74,8 @@ impl Shared {
             started: Instant::now(),
             bound,
             tls,
+            claims: session::Claims::new(),
+            own_key: OwnKey::new(),
             upstreams: Upstreams::new(),
             plans: OnceLock::new(),
         }

@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     UnsupportedMedia(&'static str),
     #[error("the memory for request bodies is full (server.limits.inspect_memory)")]
     InspectionFull,
+    #[error("Mcp-Session-Id refused: {0}")]
+    ForeignSession(&'static str),
     #[error("path refused: {0}")]
     BadPath(&'static str),
     #[error(
@@ -139,6 +141,7 @@ impl Refusal {
             R::Unreadable(_)             => (400, "ambiguous_request",     "the message can be read in two ways, or in none", NONE),
             R::UnsupportedMedia(_)       => (415, "unsupported_media",     "send the message as plain UTF-8 JSON", NONE),
             R::InspectionFull            => (503, "inspection_full",       "too much is being looked at: try again later", NONE),
+            R::ForeignSession(_)         => (404, "mcp_session_of_another_caller", "Session not found: initialize again", NONE),
             R::BadPath(_)                => (400, "ambiguous_request",     "the path can be read in two ways", NONE),
             R::Misdirected { .. }        => (421, "misdirected",           "this host is not served here", NONE),
             R::OtherCertificate { .. }   => (421, "misdirected",           "this host is not served on this connection", NONE),

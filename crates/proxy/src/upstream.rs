@@ -9,6 +9,8 @@ mod member;
 mod pool;
 mod sessions;
 mod tls;
+mod told;
+mod way;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -30,12 +32,13 @@ use balance::{Tried, choose};
 use connect::{Connector, Resolve, Target};
 use member::{Lease, Member};
 use pool::{Failed, Pool};
-use sessions::{MCP_SESSION_ID, Session, Sessions};
+use sessions::{Session, Sessions};
 use tls::{ClientTls, Renewal};
 
 pub(crate) use balance::Standing;
 pub(crate) use member::Download;
 pub(crate) use tls::{try_files, with_roots};
+pub(crate) use way::Way;
 
 /// Everything that is known of servers, for as long as the process lives.
 pub(crate) struct Upstreams {
@@ -229,31 +232,29 @@ struct Chosen {
     host: HeaderValue,
 }
 
-/// Whom a request is under way to, for whoever loses patience.
-#[derive(Default)]
-pub(crate) struct Asked(Option<usize>);
-
 impl Upstream {
     /// Sends a request to one of the servers, and to another one as long as nothing was written.
     pub(crate) async fn send(
         &self,
         mut request: Request<Upload>,
         begun: Instant,
-        asked: &mut Asked,
+        way: &mut Way,
         passed_over: impl Fn(),
     ) -> Result<Response<Download>, Refusal> {
         let is_one_of_several = self.targets.len() > 1;
-        let session = is_one_of_several.then(|| Session::of(&request)).flatten();
+        let session = (is_one_of_several && way.is_learned()).then(|| Session::of(&request));
+        let session = session.flatten();
+        let first = self.first(way, session.as_ref(), begun);
         let mut tried = Tried::default();
         let mut causes = String::new();
         loop {
-            let Some((index, chosen)) = self.next(session.as_ref(), tried, begun) else {
+            let Some((index, chosen)) = self.next(first, tried, begun) else {
                 return Err(Refusal::UpstreamUnreachable(causes.into()));
             };
             if !causes.is_empty() {
                 passed_over();
             }
-            asked.0 = Some(index);
+            way.taken = Some(index);
             tried.add(index);
             if is_one_of_several {
                 request.headers_mut().insert(HOST, chosen.host.clone());
@@ -264,7 +265,10 @@ impl Upstream {
                 Ok((answer, connection)) => {
                     lease.hold(connection);
                     if is_one_of_several {
-                        self.look(&answer, session.as_ref(), member, &mut lease, begun);
+                        look(&answer, &mut lease);
+                        if way.is_learned() {
+                            self.learn(&answer, session.as_ref(), member, begun);
+                        }
                     }
                     return Ok(answer.map(|body| Download::new(body, lease)));
                 }
@@ -292,8 +296,8 @@ impl Upstream {
     }
 
     /// Nobody answered in time.
-    pub(crate) fn late(&self, asked: &Asked, begun: Instant) {
-        let target = asked.0.and_then(|index| self.targets.get(index));
+    pub(crate) fn late(&self, way: &Way, begun: Instant) {
+        let target = way.taken.and_then(|index| self.targets.get(index));
         if self.blames_late
             && self.targets.len() > 1
             && let Some(target) = target
@@ -302,26 +306,12 @@ impl Upstream {
         }
     }
 
-    /// The server that a session belongs to, else the one with the fewest requests.
-    fn next(
-        &self,
-        session: Option<&Session>,
-        tried: Tried,
-        now: Instant,
-    ) -> Option<(usize, &Chosen)> {
-        let of_session = || {
-            let mark =
-                self.all
-                    .sessions
-                    .find(self.mark, session?.id.as_bytes(), self.all.time(now))?;
-            let is_it = |target: &Chosen| target.member.mark == mark;
-            let index = self.targets.iter().position(is_it)?;
-            (!tried.has(index)).then_some(index)
-        };
-        let index = match of_session() {
-            Some(index) => index,
+    /// The one that is to be asked first, else the one with the fewest requests.
+    fn next(&self, first: Option<usize>, tried: Tried, now: Instant) -> Option<(usize, &Chosen)> {
+        let index = match first {
+            Some(index) if tried.is_empty() => index,
             None if self.targets.len() == 1 && tried.is_empty() => 0,
-            None => {
+            Some(_) | None => {
                 let states = self.targets.iter().map(|target| target.member.state(now));
                 choose(states, tried, self.all.chance())?
             }
@@ -329,71 +319,20 @@ impl Upstream {
         Some((index, self.targets.get(index)?))
     }
 
-    /// What an answer's head says about its server, and about sessions.
-    fn look<B>(
-        &self,
-        answer: &Response<B>,
-        session: Option<&Session>,
-        member: &Member,
-        lease: &mut Lease,
-        now: Instant,
-    ) {
-        match answer.status() {
-            StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => lease.settle(false),
-            // The end of a stream says little about who sent it, and may be hours away.
-            _ if media_type(answer.headers()) == Kind::EventStream => lease.settle(true),
-            _ => {}
-        }
-        let sessions = &self.all.sessions;
-        if let Some(id) = answer.headers().get(MCP_SESSION_ID) {
-            sessions.learn(self.mark, id.as_bytes(), member.mark, self.all.time(now));
-        }
-        let Some(session) = session else { return };
-        let is_over = match answer.status() {
-            StatusCode::NOT_FOUND => {
-                sessions.find(self.mark, session.id.as_bytes(), self.all.time(now))
-                    == Some(member.mark)
-            }
-            status => session.is_ended && status.is_success(),
-        };
-        if is_over {
-            sessions.forget(self.mark, session.id.as_bytes());
-        }
-    }
-
     /// Has the next connections made with the certificates that are in the files now.
     pub(crate) fn take_certificates(&self) {
         self.renewals.iter().for_each(Renewal::take);
     }
+}
 
-    /// Host and port of the server, where there is one alone.
-    pub(crate) fn only(&self) -> Option<(&str, u16)> {
-        match (&*self.targets, self.address.as_ref()?) {
-            ([_], (host, port)) => Some((host, *port)),
-            _ => None,
+/// What an answer's head says about its server.
+fn look<B>(answer: &Response<B>, lease: &mut Lease) {
+    match answer.status() {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            lease.settle(false)
         }
-    }
-
-    /// Each server by its name, how it stands, and how many requests are under way to it.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, Standing, usize)> {
-        let now = Instant::now();
-        self.targets.iter().map(move |target| {
-            let (standing, busy) = target.member.state(now);
-            (&*target.member.name, standing, busy)
-        })
-    }
-
-    /// All servers, as they are configured.
-    pub(crate) fn shown(&self) -> String {
-        let names = self.targets.iter().map(|target| &*target.member.name);
-        let path = self.path.as_deref().unwrap_or_default();
-        let whole = names.map(|name| {
-            let is_socket = name.starts_with("unix:") && !path.is_empty();
-            let colon = if is_socket { ":" } else { "" };
-            format!("{name}{colon}{path}")
-        });
-        whole.collect::<Vec<_>>().join(" ")
+        // The end of a stream says little about who sent it, and may be hours away.
+        _ if media_type(answer.headers()) == Kind::EventStream => lease.settle(true),
+        _ => {}
     }
 }

@@ -14,6 +14,7 @@ use oauth::{Scopes, well_known};
 use crate::PlanError;
 use crate::observe::metrics::{Metrics, SiteMetrics};
 use crate::plan::names::{Name, Names};
+use crate::seals::{Keys, Seals};
 use crate::stage::authorize::Policy;
 use crate::stage::authorize::access::Access;
 use crate::stage::inject::Injection;
@@ -42,6 +43,8 @@ pub(crate) struct Site {
     pub(crate) streams: config::Streams,
     /// How often one caller may ask.
     pub(crate) rate: Option<limit::Rate>,
+    /// What binds ids of the upstream to callers; `None` where there are no such ids, or nobody to bind them to.
+    pub(crate) seals: Option<Seals>,
     pub(crate) metrics: SiteMetrics,
 }
 
@@ -132,6 +135,7 @@ pub(super) fn site(
     authenticators: &Arc<Authenticators>,
     metrics: &Metrics,
     upstream: Upstream,
+    keys: &Arc<Keys>,
 ) -> Result<Site, PlanError> {
     let (authentication, required_scopes) = match &route.auth {
         Auth::Anonymous => (None, Scopes::default()),
@@ -178,6 +182,7 @@ pub(super) fn site(
             access: access(route)?,
             required: required_scopes,
         },
+        seals: seals(route, keys, &upstream),
         authentication,
         proofs: Proofs::of(config, route),
         injection: Injection::of(
@@ -190,6 +195,16 @@ pub(super) fn site(
         rate: route.rate_limit.as_ref().map(limit::Rate::of),
         metrics: metrics.site(&route.name, &route.access, accepted),
     })
+}
+
+/// Only MCP has sessions, and where nobody says who they are a session is whoever's who knows it.
+fn seals(route: &config::Route, keys: &Arc<Keys>, upstream: &Upstream) -> Option<Seals> {
+    match (route.transport, &route.auth) {
+        (Transport::Mcp | Transport::Sse, Auth::Required(_)) => {
+            Some(Seals::new(keys, &route.name, upstream.names()))
+        }
+        (Transport::Http, _) | (_, Auth::Anonymous) => None,
+    }
 }
 
 /// A body is read where the tools that it calls are judged, counted, or told of in the audit trail.

@@ -20,7 +20,7 @@ use crate::body::{Body, Cut, is_chunked_alone};
 use crate::plan::Site;
 use crate::stage::inject::Outbound;
 use crate::stop::Refusal;
-use crate::upstream::{Asked, Download};
+use crate::upstream::{Download, Way};
 
 /// How long the upstream took, so that the gateway's own time can be told apart.
 #[derive(Debug, Default, Clone, Copy)]
@@ -30,24 +30,24 @@ pub(crate) struct Waited(pub(crate) Duration);
 pub(crate) async fn send(
     site: &Site,
     outbound: Outbound,
+    way: &mut Way,
     waited: &mut Waited,
 ) -> Result<Response<Body>, Refusal> {
     let upstream = &site.upstream;
     let begun = Instant::now();
-    let mut asked = Asked::default();
     let exchange = async {
         let passed_over = || {
             site.metrics.passed_over.inc();
         };
         let request = outbound.into_request();
         let is_message = site.transport == Transport::Sse && request.method() == Method::POST;
-        let answer = upstream.send(request, begun, &mut asked, passed_over);
+        let answer = upstream.send(request, begun, way, passed_over);
         receive(site, is_message, answer.await?).await
     };
     let answer = tokio::time::timeout(upstream.response_head, exchange).await;
     waited.0 = begun.elapsed();
     answer.unwrap_or_else(|_| {
-        upstream.late(&asked, begun);
+        upstream.late(way, begun);
         Err(Refusal::UpstreamLate(upstream.response_head))
     })
 }

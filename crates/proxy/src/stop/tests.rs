@@ -50,6 +50,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Unreadable(Unreadable::Ambiguous("duplicate key")),
         Refusal::UnsupportedMedia("the body is encoded"),
         Refusal::InspectionFull,
+        Refusal::ForeignSession("another caller's"),
     ]
 }
 
@@ -84,7 +85,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::Unreadable(_) => 26,
         Refusal::UnsupportedMedia(_) => 27,
         Refusal::InspectionFull => 28,
-        Refusal::Unproven(_) => 29,
+        Refusal::ForeignSession(_) => 29,
+        Refusal::Unproven(_) => 30,
     }
 }
 

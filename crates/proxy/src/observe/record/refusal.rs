@@ -152,14 +152,13 @@ impl Spoken {
 /// One code for each status, of those that are free (TM-13).
 fn code(public: &Public) -> i32 {
     match public.status.as_u16() {
-        401 => -32001,
+        401 | 404 => -32001, // what servers say of a session that they do not know (X24)
         403 => -32003,
         429 => -32004,
         400 => -32005,
         413 => -32006,
         408 => -32007,
         415 => -32008,
-        404 => -32009,
         502 => -32010,
         503 => -32011,
         504 => -32012,
