@@ -209,7 +209,10 @@ async fn the_benchmark_measures_good_configurations() {
             ("@KEYS@", here.to_str().unwrap()),
             ("@TLS@", here.to_str().unwrap()),
             ("@ENDPOINT@", "3001"),
-            ("@FEW@", r#"[{"match": ["echo", "read_*"], "scopes": ["mcp:call"]}]"#),
+            (
+                "@FEW@",
+                r#"[{"match": ["echo", "read_*"], "scopes": ["mcp:call"]}]"#,
+            ),
             ("@TEN@", r#"[{"match": "last_*"}]"#),
             ("@MANY@", r#"[{"match": "last_*"}]"#),
             (

@@ -60,6 +60,7 @@ pub struct Caller {
     /// The header that held the token, where its provider has to be asked again while an event stream lasts.
     pub(crate) token: Option<HeaderValue>,
     pub(crate) nonce_due: bool,
+    pub(crate) late: Option<u64>,
 }
 
 impl Caller {
@@ -124,6 +125,11 @@ impl Caller {
     pub fn with_key(&self) -> Option<(&str, &str)> {
         let key = &self.pair.as_ref()?.key;
         Some((&key.provider.name, &key.subject))
+    }
+
+    /// Seconds since the end of a token that counts in its grace alone (X3); `None` for every other credential.
+    pub fn late(&self) -> Option<u64> {
+        self.late
     }
 
     /// Whether the answer should bring the next nonce: the one of this request's proof is about to end (RFC 9449 section 8.2).

@@ -100,16 +100,22 @@ impl Credential {
 
     /// Tells the operator of each use of a token whose time is over (X3).
     pub(crate) fn tell_if_expired(&self, now: Timestamp) {
-        if self.provider.dangers.expiry_grace.is_none() {
-            return;
-        }
-        if let Err(Failure::Expired { late }) = self.in_time(now) {
+        if let Some(late) = self.late(now) {
             tracing::warn!(
                 authenticator = %self.provider.name,
                 sub = %excerpt(&self.subject),
                 late,
                 "an expired token counts (expired_tokens)"
             );
+        }
+    }
+
+    /// Seconds since its end, where it may count all the same.
+    pub(crate) fn late(&self, now: Timestamp) -> Option<u64> {
+        self.provider.dangers.expiry_grace?;
+        match self.in_time(now) {
+            Err(Failure::Expired { late }) => Some(late),
+            Err(_) | Ok(()) => None,
         }
     }
 

@@ -83,7 +83,7 @@ impl RouteAuthenticator {
                 return Ok(Presented::Nothing);
             };
             self.demand.of_key()?;
-            return Ok(Presented::Known(self.admit(key, None, false)?));
+            return Ok(Presented::Known(self.admit(key, None, false, now)?));
         };
         let digest = Digest::of(self.realm, token);
         let found = self.cache.find(&digest, now);
@@ -100,7 +100,7 @@ impl RouteAuthenticator {
         };
         self.judge(&credential, now)?;
         let nonce_due = self.prove(&credential, &unverified, now)?;
-        let caller = self.admit(credential, unverified.key, nonce_due)?;
+        let caller = self.admit(credential, unverified.key, nonce_due, now)?;
         Ok(Presented::Known(caller.with_token(evidence.headers)))
     }
 
@@ -160,7 +160,7 @@ impl RouteAuthenticator {
         }
         let nonce_due = self.prove(&credential, &unverified, now)?;
         let headers = unverified.evidence.headers;
-        let caller = self.admit(credential, unverified.key, nonce_due)?;
+        let caller = self.admit(credential, unverified.key, nonce_due, now)?;
         Ok(caller.with_token(headers))
     }
 
@@ -250,12 +250,14 @@ impl RouteAuthenticator {
         credential: Arc<Credential>,
         key: Option<Arc<Credential>>,
         nonce_due: bool,
+        now: Timestamp,
     ) -> Result<Caller, Failure> {
         let pair = match key {
             Some(key) => Some(Arc::new(Pair::of(&credential, key)?)),
             None => None,
         };
         Ok(Caller {
+            late: credential.late(now),
             credential,
             extras: self.extras.clone(),
             pair,

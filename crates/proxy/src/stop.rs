@@ -3,6 +3,7 @@
 //! A refusal carries two messages: [`Display`](std::fmt::Display) says what happened, for the log; [`Refusal::public`] says what the
 //! caller may know. One exhaustive table maps each refusal to a status, so a new one does not compile until somebody has chosen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
@@ -38,9 +39,13 @@ pub(crate) enum Refusal {
     Unproven(#[from] Failure),
     /// The same, of something on a route where not everything needs them.
     #[error("no credentials were presented for what needs some, with the scopes [{needed}]")]
-    CallerNeeded { needed: Scopes },
+    CallerNeeded { needed: Arc<Scopes> },
     #[error("the token has scopes [{held}], this needs [{needed}]")]
-    InsufficientScope { held: String, needed: Scopes },
+    InsufficientScope { held: String, needed: Arc<Scopes> },
+    #[error(
+        "token expired {late} s ago: it counts for a while (expired_tokens), but not for what needs [{needed}] by a rule of its own"
+    )]
+    ExpiredForThis { late: u64, needed: Arc<Scopes> },
     #[error("not permitted: {0}")]
     NotPermitted(&'static str),
     #[error("credential `{parameter}` in the query")]
@@ -129,12 +134,14 @@ impl Refusal {
         use Refusal as R;
         const NONE: Challenge = Challenge::None;
         const INVALID_REQUEST: Challenge = Challenge::Error(ErrorCode::InvalidRequest);
+        const INVALID_TOKEN: Challenge = Challenge::Error(ErrorCode::InvalidToken);
         const INSUFFICIENT: Challenge = Challenge::Error(ErrorCode::InsufficientScope);
         let (status, reason, description, challenge) = match self {
             R::Unproven(failure)         => return unproven(failure),
             R::MissingCredentials        => (401, "missing_credentials",   "authentication is required", Challenge::Plain),
             R::CallerNeeded { .. }       => (401, "missing_credentials",   "authentication is required for this", Challenge::Plain),
             R::InsufficientScope { .. }  => (403, "insufficient_scope",    "the token lacks a scope that this needs", INSUFFICIENT),
+            R::ExpiredForThis { .. }     => (401, "expired",               "Token expired", INVALID_TOKEN),
             R::NotPermitted(_)           => (403, "not_permitted",         "this may not be called", NONE),
             R::TokenInQuery { .. }       => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST),
             R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
@@ -169,7 +176,9 @@ impl Refusal {
     /// The scopes that would help, where these are not just those of the route.
     pub(crate) fn needed(&self) -> Option<&Scopes> {
         match self {
-            Self::CallerNeeded { needed } | Self::InsufficientScope { needed, .. } => Some(needed),
+            Self::CallerNeeded { needed }
+            | Self::InsufficientScope { needed, .. }
+            | Self::ExpiredForThis { needed, .. } => Some(needed),
             _ => None, // no other is about scopes
         }
     }

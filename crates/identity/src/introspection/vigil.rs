@@ -119,6 +119,7 @@ impl Vigil {
             None => None,
         };
         self.caller = Caller {
+            late: credential.late(now),
             credential,
             extras: self.caller.extras.clone(),
             pair,

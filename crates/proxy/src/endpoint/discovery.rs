@@ -59,7 +59,7 @@ pub(super) fn protected_resource(
     let document = ProtectedResource {
         resource: &form.resource,
         authorization_servers: issuers.iter().map(|issuer| &**issuer).collect(),
-        scopes_supported: &site.policy.required.union(site.policy.access.scopes()),
+        scopes_supported: site.policy.access.scopes(),
         resource_name: None,
         dpop_algorithms: if site.takes_tokens() {
             &identity::PROOF_ALGORITHMS

@@ -7,16 +7,18 @@ mod audit;
 mod introspections;
 mod labels;
 mod log_lines;
+mod page;
 mod process;
+mod rehearsals;
 mod series;
 mod timing;
 mod tools;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use identity::{Authenticators, Timestamp};
+use identity::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,9 +27,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::plan::Site;
-use crate::server::slots::Slots;
-use crate::server::tls::Tls;
-use crate::upstream::Standing;
 use audit::AuditFamilies;
 use introspections::Introspections;
 use labels::{
@@ -35,6 +34,7 @@ use labels::{
     RequestLabels, ResultLabels, StateLabels, UpstreamLabels,
 };
 use process::Process;
+use rehearsals::Rehearsals;
 use series::Series;
 use timing::Durations;
 
@@ -61,6 +61,7 @@ pub(crate) struct Metrics {
     certificates: Family<CertificateLabels, Gauge>,
     upstream_errors: Series<UpstreamLabels, Counter>,
     pub(crate) tool_calls: ToolCalls,
+    pub(crate) rehearsals: Rehearsals,
     spans: Family<ResultLabels, Counter>,
     connections_refused: Family<ConnectionLabels, Counter>,
     reloads: Family<ResultLabels, Counter>,
@@ -134,6 +135,7 @@ impl Metrics {
             "Exchanges that failed on the upstream's side",
         ));
         let tool_calls = ToolCalls::register(registry);
+        let rehearsals = Rehearsals::register(registry);
         let spans = counted(
             registry,
             "spans",
@@ -176,6 +178,7 @@ impl Metrics {
             certificates,
             upstream_errors,
             tool_calls,
+            rehearsals,
             spans,
             connections_refused,
             reloads,
@@ -233,6 +236,7 @@ impl Metrics {
         self.requests.retain(|labels| is_kept(&labels.route));
         self.upstream_errors.retain(|labels| is_kept(&labels.route));
         self.tool_calls.keep_only(&tools);
+        self.rehearsals.retain(is_kept);
         self.durations.retain(|labels| is_kept(&labels.route));
         self.own_durations.retain(|labels| is_kept(&labels.route));
         self.authentications
@@ -294,71 +298,6 @@ impl Metrics {
         self.connections
             .get_or_create(&StateLabels { state })
             .set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// Everything in the `OpenMetrics` text format.
-    pub(crate) fn text(
-        &self,
-        authenticators: &Authenticators,
-        slots: &Slots,
-        tls: Option<&Tls>,
-        sites: &[Arc<Site>],
-    ) -> Result<String, std::fmt::Error> {
-        let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
-        self.open_streams_gauge
-            .set(self.open_streams.load(Ordering::Relaxed));
-        let handshakes = tls.map_or(0, |tls| tls.handshakes.taken());
-        self.count_connections("handshake", handshakes);
-        self.count_connections("open", slots.taken().saturating_sub(handshakes));
-        self.key_ages.clear(); // an authenticator that was removed has no keys to tell of
-        for (name, age) in authenticators.key_ages() {
-            let Some(age) = age else { continue };
-            let labels = AuthenticatorLabels {
-                authenticator: name.into(),
-            };
-            self.key_ages
-                .get_or_create(&labels)
-                .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        }
-        self.certificates.clear();
-        if let Some(tls) = tls {
-            for (place, expires) in tls.set().expiries() {
-                let labels = CertificateLabels {
-                    certificate: place.to_owned(),
-                };
-                self.certificates
-                    .get_or_create(&labels)
-                    .set(tls.seconds_left(expires));
-            }
-        }
-        self.upstream_members.clear(); // a route may be gone since
-        for site in sites {
-            self.count_members(site);
-        }
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
-
-    fn count_members(&self, site: &Site) {
-        let (mut serving, mut returning, mut ejected) = (0, 0, 0);
-        for (_, standing, _) in site.upstream.members() {
-            match standing {
-                Standing::Serving => serving += 1,
-                Standing::Returning(_) => returning += 1,
-                Standing::Ejected => ejected += 1,
-            }
-        }
-        for (state, count) in [
-            ("serving", serving),
-            ("returning", returning),
-            ("ejected", ejected),
-        ] {
-            let route = site.name.to_string();
-            self.upstream_members
-                .get_or_create(&MemberLabels { route, state })
-                .set(count);
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod closing;
 mod ids;
 mod refusal;
+mod rehearsal;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ impl<'p> Record<'p> {
             reason: "client_gone",
             detail: None,
             needed: None,
+            rehearsed: None,
             status: 0,
             own_time: None,
             place: None,
@@ -186,8 +188,12 @@ impl<'p> Record<'p> {
     }
 
     pub(crate) fn call<'b>(&mut self, call: Call<'b>, body: Option<&inspect::Body>) -> Call<'b> {
-        if let (Call::Read(messages), Some(site)) = (&call, &self.closing.site) {
-            self.closing.heard = Some(Heard::of(messages, &site.metrics.tools));
+        let closing = &mut self.closing;
+        if let (Call::Read(messages), Some(site)) = (&call, &closing.site) {
+            closing.heard = Some(Heard::of(messages, &site.metrics.tools));
+            if closing.shared.audit.is_some() {
+                closing.needed = Some(site.policy.needed(&call));
+            }
         }
         if let (Call::Read(messages), Some(body)) = (&call, body)
             && let ([message], false) = (&*messages.messages, messages.batch)

@@ -179,8 +179,8 @@ pub(super) fn site(
         reads: reads(config, route),
         policy: Policy {
             asks: authentication.is_some(),
-            access: access(route)?,
-            required: required_scopes,
+            access: access(route, &required_scopes)?,
+            required: Arc::new(required_scopes),
         },
         seals: seals(route, keys, &upstream),
         authentication,
@@ -220,12 +220,13 @@ fn reads(config: &Config, route: &config::Route) -> bool {
     speaks_mcp && (counts || tells || route.access != config::Access::default())
 }
 
-fn access(route: &config::Route) -> Result<Access, PlanError> {
+fn access(route: &config::Route, required: &Scopes) -> Result<Access, PlanError> {
     let challenge = match &route.auth {
         Auth::Anonymous => None,
         Auth::Required(requirement) => Some(requirement.challenge),
     };
-    Access::of(&route.access, challenge).map_err(|_| PlanError::new(&route.name, "access.tools"))
+    Access::of(&route.access, challenge, required)
+        .map_err(|_| PlanError::new(&route.name, "access.tools"))
 }
 
 /// Every resource identifier that is this route: an audience may be any of them, and nothing else (SEC-10, SEC-11).

@@ -6,6 +6,8 @@
 pub(crate) mod access;
 mod tools;
 
+use std::sync::Arc;
+
 use http::Method;
 use identity::{Caller, Timestamp};
 use oauth::Scopes;
@@ -22,7 +24,7 @@ pub(crate) struct Policy {
     /// Whether it asks who they are at all. Where it does not, everybody comes as nobody.
     pub(crate) asks: bool,
     /// All of them are needed, but for what nobody needs a credential for.
-    pub(crate) required: Scopes,
+    pub(crate) required: Arc<Scopes>,
     /// What depends on the body of a request.
     pub(crate) access: Access,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Admitted {
 /// The permit: `inject` takes nothing less, and only [`grant`] makes one.
 pub(crate) struct Granted {
     caller: Option<Caller>,
+    rehearsed: Option<Box<Refusal>>,
 }
 
 impl Admitted {
@@ -48,6 +51,11 @@ impl Granted {
     /// The proven caller; `None` for nobody in particular.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
+    }
+
+    /// What the rules for tools would have said, if they counted already (SEC-52).
+    pub(crate) fn rehearsed(&self) -> Option<&Refusal> {
+        self.rehearsed.as_deref()
     }
 }
 
@@ -76,8 +84,16 @@ pub(crate) fn admit(
 /// 401 without a caller where one is needed, 403 where a scope or the operator's leave is missing.
 pub(crate) fn grant(site: &Site, admitted: Admitted, call: &Call<'_>) -> Result<Granted, Refusal> {
     let Admitted { caller } = admitted;
-    site.policy.judge(caller.as_ref(), call)?;
-    Ok(Granted { caller })
+    let policy = &site.policy;
+    policy.judge(caller.as_ref(), call)?;
+    let rehearsed = match call {
+        Call::Unread => None,
+        Call::Read(messages) => policy.access.rehearse(policy, caller.as_ref(), messages),
+    };
+    Ok(Granted {
+        caller,
+        rehearsed: rehearsed.map(Box::new),
+    })
 }
 
 impl Policy {
@@ -101,8 +117,16 @@ impl Policy {
         }
         Err(Refusal::InsufficientScope {
             held: caller.scopes().to_string(),
-            needed: self.required.clone(),
+            needed: Arc::clone(&self.required),
         })
+    }
+
+    /// All scopes that are needed for what is asked for, whoever asks.
+    pub(crate) fn needed(&self, call: &Call<'_>) -> Arc<Scopes> {
+        match call {
+            Call::Unread => Arc::clone(&self.required),
+            Call::Read(messages) => self.access.needed(self, messages),
+        }
     }
 }
 

@@ -2,13 +2,17 @@ use identity::Failure;
 
 use super::*;
 
+fn needed() -> Arc<Scopes> {
+    Arc::new(Scopes::parse("mcp mcp:call").unwrap())
+}
+
 /// One of each. The matches below do not compile when a variant is missing there, and `position` then fails when it is missing here.
 fn refusals() -> Vec<Refusal> {
     vec![
         Refusal::MissingCredentials,
         Refusal::InsufficientScope {
             held: "mcp".into(),
-            needed: Scopes::parse("mcp mcp:call").unwrap(),
+            needed: needed(),
         },
         Refusal::TokenInQuery {
             parameter: "access_token",
@@ -43,14 +47,16 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UpstreamAnswer("a redirect on an MCP route"),
         Refusal::RateLimited(Exceeded::StreamsOfCaller(64)),
         Refusal::Unaccountable,
-        Refusal::CallerNeeded {
-            needed: Scopes::parse("mcp mcp:call").unwrap(),
-        },
+        Refusal::CallerNeeded { needed: needed() },
         Refusal::NotPermitted("no rule names the tool"),
         Refusal::Unreadable(Unreadable::Ambiguous("duplicate key")),
         Refusal::UnsupportedMedia("the body is encoded"),
         Refusal::InspectionFull,
         Refusal::ForeignSession("another caller's"),
+        Refusal::ExpiredForThis {
+            late: 31,
+            needed: needed(),
+        },
     ]
 }
 
@@ -86,7 +92,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::UnsupportedMedia(_) => 27,
         Refusal::InspectionFull => 28,
         Refusal::ForeignSession(_) => 29,
-        Refusal::Unproven(_) => 30,
+        Refusal::ExpiredForThis { .. } => 30,
+        Refusal::Unproven(_) => 31,
     }
 }
 

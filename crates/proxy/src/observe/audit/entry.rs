@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method};
 use identity::Caller;
+use oauth::Scopes;
 
 use super::line::Line;
 use crate::observe::heard::{Heard, Wish};
@@ -35,12 +36,14 @@ pub(crate) struct Decision {
     pub(crate) method: Method,
     /// What it asked for in MCP, where that was read.
     pub(crate) heard: Option<Arc<Heard>>,
-    /// The scopes that this needed, where a refusal tells of them.
-    pub(crate) needed: Option<Box<str>>,
     pub(crate) outcome: Outcome,
     pub(crate) reason: &'static str,
     /// Why it was refused, in the words of the log.
     pub(crate) detail: Option<Box<str>>,
+    /// The scopes that are needed for what was asked for; `None` where it ended before that was known.
+    pub(crate) needed: Option<Arc<Scopes>>,
+    /// Why the rules for tools would have refused it, if they counted (SEC-52).
+    pub(crate) rehearsed: Option<&'static str>,
     /// `None` where no answer was begun.
     pub(crate) status: Option<u16>,
     /// To the head of the answer.
@@ -87,11 +90,10 @@ impl Decision {
             RouteName::Other(name) => (*name, None),
         };
         let caller = self.caller.as_ref();
-        let required = || {
-            let required = &site?.policy.required;
-            (!required.is_empty()).then(|| required.to_string().into())
-        };
-        let needed = self.needed.clone().or_else(required);
+        let of_route = || site.map(|site| &*site.policy.required);
+        let needed = self.needed.as_deref().or_else(of_route);
+        let needed = needed.filter(|scopes| !scopes.is_empty());
+        let needed = needed.map(ToString::to_string);
         let scopes = caller.map(|caller| caller.scopes().to_string());
         let address = self.client.to_string();
         let mut line = Line::begin(out, time, "request");
@@ -123,6 +125,7 @@ impl Decision {
             "reason",
             Some(self.reason).filter(|reason| !reason.is_empty()),
         );
+        line.text("dry_run", self.rehearsed);
         line.text("detail", self.detail.as_deref());
         line.text("needed", needed.as_deref());
         line.text("scopes", scopes.as_deref());

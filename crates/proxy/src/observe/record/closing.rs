@@ -12,6 +12,7 @@ use http::Method;
 use http::header::HeaderValue;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use identity::Caller;
+use oauth::Scopes;
 
 use crate::body::{Body, BodyError};
 use crate::observe::audit::{Decision, Event, Place, RouteName};
@@ -45,8 +46,10 @@ pub(super) struct Closing {
     pub(super) reason: &'static str,
     /// Of a refusal: what happened, for the operator alone.
     pub(super) detail: Option<Box<str>>,
-    /// Of a refusal that is about scopes: which.
-    pub(super) needed: Option<Box<str>>,
+    /// The scopes that are needed for what is asked for, where that is recorded and known.
+    pub(super) needed: Option<Arc<Scopes>>,
+    /// Why the rules for tools would have refused it, if they counted.
+    pub(super) rehearsed: Option<&'static str>,
     pub(super) status: u16,
     /// Known once an answer has come to be.
     pub(super) own_time: Option<Duration>,
@@ -94,10 +97,11 @@ impl Closing {
             caller: self.caller.clone(),
             method: self.method.clone(),
             heard: self.heard.clone(),
-            needed: self.needed.take(),
             outcome: self.outcome,
             reason: self.reason,
             detail: self.detail.take(),
+            needed: self.needed.take(),
+            rehearsed: self.rehearsed,
             status: Some(self.status).filter(|status| *status != 0),
             duration: self.started.elapsed(),
         };

@@ -62,7 +62,6 @@ impl Record<'_> {
         }
         if closing.shared.audit.is_some() {
             closing.detail = Some(kept(detail));
-            closing.needed = refusal.needed().map(|needed| kept(needed.to_string()));
         }
         let body = match &self.spoken {
             Some(spoken) => spoken.error(&public, reference),
@@ -180,7 +179,7 @@ fn challenge(
         Challenge::Plain => None,
         Challenge::Error(error) => Some(error),
     };
-    let of_route = Some(&site.policy.required);
+    let of_route = Some(&*site.policy.required);
     let scope = match error {
         None | Some(ErrorCode::InsufficientScope | ErrorCode::InvalidToken) => refusal
             .needed()
@@ -208,7 +207,7 @@ fn challenge(
 }
 
 /// What waits in a queue is bounded.
-fn kept(mut detail: String) -> Box<str> {
+pub(super) fn kept(mut detail: String) -> Box<str> {
     detail.truncate(detail.floor_char_boundary(KEPT));
     detail.into()
 }

@@ -1,7 +1,11 @@
-//! What a body asks for, and who may ask for it: one model for refusals, challenges and the filtering of lists.
+//! What a body asks for, and who may ask for it: one model for refusals, challenges, the filtering of lists and `explain`.
+//!
+//! A message is first put into the words of the route ([`Wanted`]: whether nobody needs a credential for it, and which rule speaks of
+//! it), and then judged with the caller ([`Verdict`]). Nothing else in the gateway decides about a tool.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use config::{Calls, ChallengeAt, Discovery, ListFilter, PolicyMode};
 use identity::Caller;
@@ -11,19 +15,18 @@ use oauth::Scopes;
 use oauth::scope::InvalidScope;
 
 use super::Policy;
-use super::tools::{Rule, Ruling, Tools};
+use super::tools::{Never, Rule, Ruling, Tools};
 use crate::stop::Refusal;
 
 /// What depends on the body of a request; made when the plan is built.
 pub(crate) struct Access {
     open: Open,
     tools: Tools,
-    /// Whether the rules for tools are told of and not kept (SEC-52).
-    dry_run: bool,
+    mode: PolicyMode,
     filter: ListFilter,
     /// Whether tools say in lists what it takes to call them.
     tool_login: bool,
-    /// The scopes of all rules.
+    /// The scopes of the route and of all rules.
     scopes: Scopes,
 }
 
@@ -47,21 +50,49 @@ pub(crate) enum Entry<'e> {
     Other,
 }
 
+/// Whether the rules for tools count (SEC-52).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    Count,
+    /// As if there were none.
+    AreSilent,
+}
+
+/// What a message asks for, in the words of the route.
+#[derive(Clone, Copy)]
+struct Wanted<'r> {
+    /// Whether nobody needs a credential for it: never where a rule asks for something.
+    is_open: bool,
+    ruling: Ruling<'r>,
+}
+
+/// What becomes of a message. Of several the worst counts: in this order, what the caller would have to mend first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Granted,
+    Scopes,
+    /// Another login would not help.
+    Never(Never),
+    /// Seconds since the token's end: it counts in its grace, and not for this (X3).
+    Expired(u64),
+    Credential,
+}
+
 impl Access {
-    /// Of a route that asks for credentials, or of one that does not.
+    /// Of a route that asks for credentials, or of one that does not, and the scopes that it needs for what is not open.
     pub(crate) fn of(
         access: &config::Access,
         challenge: Option<ChallengeAt>,
+        required: &Scopes,
     ) -> Result<Self, InvalidScope> {
-        let tools = Tools::of(&access.tools, access.unlisted)?;
-        let mut scopes = Scopes::default();
+        let mut scopes = required.clone();
         for scope in access.tools.iter().flat_map(|rule| &rule.scopes) {
             scopes.insert(scope)?;
         }
         Ok(Self {
             open: challenge.map_or_else(Open::default, |challenge| Open::of(access, challenge)),
-            tools,
-            dry_run: access.mode == PolicyMode::DryRun,
+            tools: Tools::of(&access.tools, access.unlisted, required)?,
+            mode: access.mode,
             filter: access.list_filter,
             tool_login: access.tool_login,
             scopes,
@@ -80,7 +111,7 @@ impl Access {
         *handshake || *connect || *lists || *calls || !tools.is_empty()
     }
 
-    /// The scopes of all rules, for the route's metadata.
+    /// The scopes of the route and of all rules, for the route's metadata.
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
     }
@@ -109,10 +140,7 @@ impl Access {
         if self.may_call(policy, None, Entry::Tool(tool)) {
             return Cow::Borrowed(r#"[{"type":"noauth"}]"#);
         }
-        let mut scopes = policy.required.clone();
-        if let Ruling::Rule(rule) = self.tool(tool) {
-            scopes = scopes.union(&rule.scopes);
-        }
+        let scopes = self.tool(tool, self.rules()).needed(policy);
         if scopes.is_empty() {
             return Cow::Borrowed(r#"[{"type":"oauth2"}]"#);
         }
@@ -128,96 +156,25 @@ impl Access {
         caller: Option<&Caller>,
         messages: &Messages<'_>,
     ) -> Result<(), Refusal> {
-        let mut lack = Lack::default();
-        for message in &messages.messages {
-            self.message(policy, caller, message, &mut lack);
-        }
-        if let Some(why) = lack.forbidden {
-            return Err(Refusal::NotPermitted(why));
-        }
-        if lack.credential {
-            let needed = self.needed(policy, messages);
-            return Err(Refusal::CallerNeeded { needed });
-        }
-        match caller {
-            Some(caller) if lack.scope => Err(Refusal::InsufficientScope {
-                held: caller.scopes().to_string(),
-                needed: self.needed(policy, messages),
-            }),
-            Some(_) | None => Ok(()),
-        }
+        self.judged(policy, caller, messages, self.rules())
     }
 
-    /// All scopes that these need together.
-    fn needed(&self, policy: &Policy, messages: &Messages<'_>) -> Scopes {
-        let mut needed = policy.required.clone();
-        for message in &messages.messages {
-            if let Operation::Call(Called::Tool(name)) = message.operation()
-                && let Ruling::Rule(rule) = self.tool(name)
-            {
-                needed = needed.union(&rule.scopes);
-            }
-        }
-        needed
-    }
-
-    fn message(
+    /// What the rules would have refused of what was let in because they do not count yet (SEC-52).
+    pub(super) fn rehearse(
         &self,
         policy: &Policy,
         caller: Option<&Caller>,
-        message: &Message<'_>,
-        lack: &mut Lack,
-    ) {
-        let operation = message.operation();
-        let ruling = match operation {
-            Operation::Call(Called::Tool(name)) => self.tool(name),
-            Operation::Handshake
-            | Operation::List(_)
-            | Operation::Call(Called::Prompt(_) | Called::Resource(_))
-            | Operation::Response
-            | Operation::Other => Ruling::Free,
-        };
-        if !policy.asks {
-            // everybody is nobody here: a rule that wants somebody is met by none (`check` says so)
-            match ruling {
-                Ruling::Never(why) => lack.forbidden = Some(why),
-                Ruling::Rule(rule) if !rule.is_free() => {
-                    lack.forbidden = Some("its rule asks for a caller, the route for none");
-                }
-                Ruling::Rule(_) | Ruling::Free => {}
-            }
-            return;
-        }
-        let is_open = self.open.admits(message.method.as_ref(), operation);
-        let Some(caller) = caller else {
-            match ruling {
-                _ if !is_open => lack.credential = true,
-                Ruling::Never(why) => lack.forbidden = Some(why),
-                Ruling::Rule(rule) => lack.credential |= !rule.is_free(),
-                Ruling::Free => {}
-            }
-            return;
-        };
-        if !is_open && !policy.required.is_subset(caller.scopes()) {
-            lack.scope = true;
-        }
-        match ruling {
-            Ruling::Never(why) => lack.forbidden = Some(why),
-            Ruling::Rule(rule) if !rule.takes_group(caller) => {
-                lack.forbidden = Some("none of the groups of its rule");
-            }
-            Ruling::Rule(rule) => lack.scope |= !rule.scopes.is_subset(caller.scopes()),
-            Ruling::Free => {}
+        messages: &Messages<'_>,
+    ) -> Option<Refusal> {
+        match self.rules() {
+            Rules::Count => None,
+            Rules::AreSilent => self.judged(policy, caller, messages, Rules::Count).err(),
         }
     }
 
-    /// What is said of a tool. What nobody needs a credential for is subject to no rule.
-    fn tool(&self, name: &str) -> Ruling<'_> {
-        if self.open.tools.contains(name) {
-            return Ruling::Free;
-        }
-        let ruling = self.tools.ruling(name);
-        if self.dry_run { Ruling::Free } else { ruling }
+    /// All scopes that these need together. Nothing for what nobody needs a credential for.
+    pub(super) fn needed(&self, policy: &Policy, messages: &Messages<'_>) -> Arc<Scopes> {
+        self.needed_by(policy, messages, self.rules())
     }
 
     /// Whether a caller would be let through with a call of this entry.
@@ -227,37 +184,164 @@ impl Access {
         caller: Option<&Caller>,
         entry: Entry<'_>,
     ) -> bool {
-        let (ruling, is_open) = match entry {
-            Entry::Tool(name) => (
-                self.tool(name),
-                self.open.calls || self.open.tools.contains(name),
-            ),
-            Entry::Other => (Ruling::Free, self.open.calls),
+        let wanted = match entry {
+            Entry::Tool(name) => self.tool(name, self.rules()),
+            Entry::Other => Wanted {
+                is_open: self.open.calls,
+                ruling: Ruling::Silent,
+            },
         };
-        if caller.is_none() && policy.asks && !is_open {
-            return false;
+        wanted.verdict(policy, caller) == Verdict::Granted
+    }
+
+    fn rules(&self) -> Rules {
+        match self.mode {
+            PolicyMode::Enforce => Rules::Count,
+            PolicyMode::DryRun => Rules::AreSilent,
         }
-        let has_required = is_open
-            || !policy.asks
-            || caller.is_some_and(|caller| policy.required.is_subset(caller.scopes()));
-        has_required
-            && match ruling {
-                Ruling::Free => true,
-                Ruling::Never(_) => false,
-                Ruling::Rule(rule) => match caller {
-                    None => rule.is_free(),
-                    Some(caller) => rule.takes(caller),
-                },
+    }
+
+    fn judged(
+        &self,
+        policy: &Policy,
+        caller: Option<&Caller>,
+        messages: &Messages<'_>,
+        rules: Rules,
+    ) -> Result<(), Refusal> {
+        let each = messages.messages.iter();
+        let verdicts = each.map(|it| self.message(it, rules).verdict(policy, caller));
+        let needed = || self.needed_by(policy, messages, rules);
+        match verdicts.max().unwrap_or(Verdict::Credential) {
+            Verdict::Granted => Ok(()),
+            Verdict::Credential => Err(Refusal::CallerNeeded { needed: needed() }),
+            Verdict::Expired(late) => Err(Refusal::ExpiredForThis {
+                late,
+                needed: needed(),
+            }),
+            Verdict::Never(why) => Err(Refusal::NotPermitted(why.words())),
+            Verdict::Scopes => Err(Refusal::InsufficientScope {
+                held: caller
+                    .map(|caller| caller.scopes().to_string())
+                    .unwrap_or_default(),
+                needed: needed(),
+            }),
+        }
+    }
+
+    fn needed_by(&self, policy: &Policy, messages: &Messages<'_>, rules: Rules) -> Arc<Scopes> {
+        let mut needed: Option<Arc<Scopes>> = None;
+        for message in &messages.messages {
+            let wanted = self.message(message, rules);
+            if wanted.is_open {
+                continue;
             }
+            let more = wanted.needed(policy);
+            needed = Some(match needed {
+                None => Arc::clone(more),
+                Some(needed) if more.is_subset(&needed) => needed,
+                Some(needed) => Arc::new(needed.union(more)),
+            });
+        }
+        needed.unwrap_or_default()
+    }
+
+    /// It depends on the method alone, and on the name: without an id, servers may act all the same.
+    fn message(&self, message: &Message<'_>, rules: Rules) -> Wanted<'_> {
+        let is_open = match message.operation() {
+            Operation::Call(Called::Tool(name)) => return self.tool(name, rules),
+            Operation::Handshake => match &*message.method {
+                "ping" | "notifications/initialized" => self.open.handshake,
+                _ => self.open.connect,
+            },
+            Operation::List(_) => self.open.lists,
+            Operation::Call(Called::Prompt(_) | Called::Resource(_)) => self.open.calls,
+            Operation::Response | Operation::Other => false,
+        };
+        Wanted {
+            is_open,
+            ruling: Ruling::Silent,
+        }
+    }
+
+    /// No rule speaks of what is public by its name.
+    fn tool(&self, name: &str, rules: Rules) -> Wanted<'_> {
+        if self.open.tools.contains(name) {
+            return Wanted {
+                is_open: true,
+                ruling: Ruling::Silent,
+            };
+        }
+        let ruling = match rules {
+            Rules::Count => self.tools.ruling(name),
+            Rules::AreSilent => Ruling::Silent,
+        };
+        let asks = match ruling {
+            Ruling::Rule(_, rule) => rule.asks(),
+            Ruling::Silent | Ruling::Unlisted | Ruling::Unnameable => false,
+        };
+        Wanted {
+            is_open: self.open.calls && !asks,
+            ruling,
+        }
     }
 }
 
-/// What keeps a request from being granted.
-#[derive(Default)]
-struct Lack {
-    forbidden: Option<&'static str>,
-    credential: bool,
-    scope: bool,
+impl<'r> Wanted<'r> {
+    fn rule(&self) -> Option<&'r Rule> {
+        match self.ruling {
+            Ruling::Rule(_, rule) => Some(rule),
+            Ruling::Silent | Ruling::Unlisted | Ruling::Unnameable => None,
+        }
+    }
+
+    /// The scopes of the route, and of the rule with them.
+    fn needed<'a>(&self, policy: &'a Policy) -> &'a Arc<Scopes>
+    where
+        'r: 'a,
+    {
+        self.rule().map_or(&policy.required, |rule| &rule.needed)
+    }
+
+    /// Whoever calls.
+    fn never(&self, policy: &Policy) -> Option<Never> {
+        match self.ruling {
+            Ruling::Unnameable => Some(Never::Unnameable),
+            Ruling::Unlisted => Some(Never::Unlisted),
+            Ruling::Rule(_, rule) if rule.denies() => Some(Never::Denied),
+            Ruling::Rule(_, rule) if rule.asks() && !policy.asks => Some(Never::Nobody),
+            Ruling::Rule(..) | Ruling::Silent => None,
+        }
+    }
+
+    fn verdict(&self, policy: &Policy, caller: Option<&Caller>) -> Verdict {
+        let never = self.never(policy);
+        let is_open = self.is_open || !policy.asks;
+        let Some(caller) = caller else {
+            // who has to log in learns that first, and nothing of the rules
+            return match never {
+                _ if !is_open => Verdict::Credential,
+                Some(why) => Verdict::Never(why),
+                None => Verdict::Granted,
+            };
+        };
+        let asking = self.rule().filter(|rule| rule.asks());
+        if asking.is_some()
+            && let Some(late) = caller.late()
+        {
+            return Verdict::Expired(late);
+        }
+        if let Some(why) = never {
+            return Verdict::Never(why);
+        }
+        if asking.is_some_and(|rule| !rule.takes_group(caller)) {
+            return Verdict::Never(Never::Groups);
+        }
+        if is_open || self.needed(policy).is_subset(caller.scopes()) {
+            Verdict::Granted
+        } else {
+            Verdict::Scopes
+        }
+    }
 }
 
 impl Open {
@@ -278,32 +362,7 @@ impl Open {
             tools: access.public_tools.iter().cloned().collect(),
         }
     }
-
-    fn admits(&self, method: &str, operation: Operation<'_>) -> bool {
-        match operation {
-            Operation::Handshake if matches!(method, "initialize" | "server/discover") => {
-                self.connect
-            }
-            Operation::Handshake => self.handshake,
-            Operation::List(_) => self.lists,
-            Operation::Call(Called::Tool(name)) => self.calls || self.tools.contains(name),
-            Operation::Call(Called::Prompt(_) | Called::Resource(_)) => self.calls,
-            Operation::Response | Operation::Other => false,
-        }
-    }
 }
 
-impl Rule {
-    /// Whether it asks for nothing that somebody would have to prove.
-    fn is_free(&self) -> bool {
-        self.scopes.is_empty() && self.groups.is_empty()
-    }
-
-    fn takes_group(&self, caller: &Caller) -> bool {
-        self.groups.is_empty() || self.groups.iter().any(|group| caller.is_in(group))
-    }
-
-    fn takes(&self, caller: &Caller) -> bool {
-        self.takes_group(caller) && self.scopes.is_subset(caller.scopes())
-    }
-}
+#[cfg(test)]
+mod tests;
