@@ -53,6 +53,8 @@ mod limits;
 mod list_filter;
 mod logs;
 mod manifests;
+mod mcp_bodies;
+mod mcp_headers;
 mod mcp_sessions;
 mod methods;
 mod minting;

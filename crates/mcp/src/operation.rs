@@ -100,6 +100,14 @@ impl Message<'_> {
 
 /// Whether every server understands the method as it is understood here, and what it needs is there (SEC-53).
 pub(crate) fn clear(message: &Message<'_>) -> Result<(), &'static str> {
+    let strings = [&message.name, &message.uri, &message.task_id];
+    if strings
+        .into_iter()
+        .flatten()
+        .any(|text| text.contains('\0'))
+    {
+        return Err("a name with a NUL, at which some would end it");
+    }
     if message.kind == Kind::Response {
         return Ok(());
     }

@@ -58,6 +58,7 @@ async fn walk(
     let call = record.call(inspect::call(body.as_ref())?, body.as_ref()); // 400: understood, or refused
     let granted = authorize::grant(&site, admitted, &call)?; // 401, 403: all that is asked for, or nothing
     let granted = record.granted(granted); // what the rules for tools would have said, where they do not count yet
+    inspect::mirrored(&arrival.head.headers, &call)?; // 400: headers that others on the way may believe; after 401, so that a new caller is sent to log in first (VER-7)
     limit::calls(plan, &site, &granted, &call, &arrival)?; // 429: after 403, so that what is not allowed costs no call
     let mut session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything

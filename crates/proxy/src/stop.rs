@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use identity::Failure;
+use mcp::headers::Contradiction;
 use mcp::message::Unreadable;
 use oauth::Scopes;
 use oauth::error::ErrorCode;
@@ -25,6 +26,15 @@ pub(crate) enum Stop {
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(refusal)
+    }
+}
+
+impl From<Contradiction> for Refusal {
+    fn from(contradiction: Contradiction) -> Self {
+        match contradiction {
+            Contradiction::Ambiguous(why) => Self::Unreadable(Unreadable::Ambiguous(why)),
+            Contradiction::Mismatch(why) => Self::HeaderMismatch(why),
+        }
     }
 }
 
@@ -54,6 +64,8 @@ pub(crate) enum Refusal {
     Ambiguous(&'static str),
     #[error("ambiguous request: {0}")]
     Unreadable(#[from] Unreadable),
+    #[error("headers and body differ: {0}")]
+    HeaderMismatch(&'static str),
     #[error("unsupported media: {0}")]
     UnsupportedMedia(&'static str),
     #[error("the memory for request bodies is full (server.limits.inspect_memory)")]
@@ -146,6 +158,7 @@ impl Refusal {
             R::TokenInQuery { .. }       => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST),
             R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
             R::Unreadable(_)             => (400, "ambiguous_request",     "the message can be read in two ways, or in none", NONE),
+            R::HeaderMismatch(_)         => (400, "header_mismatch",       "MCP-Protocol-Version, Mcp-Method and Mcp-Name must say what the body says", NONE),
             R::UnsupportedMedia(_)       => (415, "unsupported_media",     "send the message as plain UTF-8 JSON", NONE),
             R::InspectionFull            => (503, "inspection_full",       "too much is being looked at: try again later", NONE),
             R::ForeignSession(_)         => (404, "mcp_session_of_another_caller", "Session not found: initialize again", NONE),

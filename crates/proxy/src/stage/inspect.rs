@@ -6,11 +6,11 @@
 mod memory;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use mcp::headers::Mirrored;
 use mcp::message::{self, Messages};
 use tokio::time::timeout;
 
@@ -61,6 +61,26 @@ pub(crate) fn call(body: Option<&Body>) -> Result<Call<'_>, Refusal> {
         None => Ok(Call::Unread),
         Some(body) => Ok(Call::Read(message::read(&body.bytes)?)),
     }
+}
+
+/// What headers repeat of the body must agree with it (HDR-3, SEC-58).
+pub(crate) fn mirrored(headers: &HeaderMap, call: &Call<'_>) -> Result<(), Refusal> {
+    let Call::Read(messages) = call else {
+        return Ok(()); // the server compares
+    };
+    let lines = |name: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect()
+    };
+    let mirrored = Mirrored {
+        version: lines("mcp-protocol-version"),
+        method: lines("mcp-method"),
+        name: lines("mcp-name"),
+    };
+    Ok(mcp::headers::compare(&mirrored, messages)?)
 }
 
 /// A body of one piece is taken as it is; one that comes in several is put together once.
@@ -126,8 +146,6 @@ pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[track_caller]

@@ -57,6 +57,7 @@ fn refusals() -> Vec<Refusal> {
             late: 31,
             needed: needed(),
         },
+        Refusal::HeaderMismatch("Mcp-Name is missing"),
     ]
 }
 
@@ -93,7 +94,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::InspectionFull => 28,
         Refusal::ForeignSession(_) => 29,
         Refusal::ExpiredForThis { .. } => 30,
-        Refusal::Unproven(_) => 31,
+        Refusal::HeaderMismatch(_) => 31,
+        Refusal::Unproven(_) => 32,
     }
 }
 

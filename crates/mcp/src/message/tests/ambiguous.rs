@@ -307,3 +307,13 @@ fn sec_53_half_of_a_surrogate_pair_is_refused_wherever_it_is() {
         );
     }
 }
+
+#[test]
+fn sec_53_a_name_has_no_nul() {
+    for member in ["name", "uri", "taskId"] {
+        refused(
+            format!(r#"{{"id":1,"method":"x","params":{{"{member}":"echo\u0000x"}}}}"#),
+            Ambiguous("a name with a NUL, at which some would end it"),
+        );
+    }
+}

@@ -148,8 +148,14 @@ impl Spoken {
     }
 }
 
-/// One code for each status, of those that are free (TM-13).
+/// `HeaderMismatch` of 2026-07-28; texts before it had -32001 (OPEN-2).
+const HEADER_MISMATCH: i32 = -32020;
+
+/// One code for each status, of those that are free, but where the protocol has one of its own (TM-13).
 fn code(public: &Public) -> i32 {
+    if public.reason == "header_mismatch" {
+        return HEADER_MISMATCH;
+    }
     match public.status.as_u16() {
         401 | 404 => -32001, // what servers say of a session that they do not know (X24)
         403 => -32003,
