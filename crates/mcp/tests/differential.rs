@@ -309,13 +309,21 @@ const PIECES: [&str; 24] = [
 /// A body with one to three changes: something put in, taken out, doubled, or written in the other case.
 fn changed(body: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut body = body.to_vec();
-    for _ in 0..=numbers.below(3) {
-        let at = numbers.below(body.len() + 1);
+    for _ in 0..=numbers.below(2) {
+        // mostly where a member may stand, or nearly everything would be no JSON any more
+        let mut at = numbers.below(body.len() + 1);
+        if numbers.below(4) > 0 {
+            let members = body
+                .iter()
+                .skip(at)
+                .position(|byte| matches!(byte, b'{' | b','));
+            at = members.map_or(at, |more| at + more + 1);
+        }
         let length = numbers.below(12).min(body.len() - at);
-        match numbers.below(4) {
-            0 => _ = body.splice(at..at, PIECES[numbers.below(PIECES.len())].bytes()),
-            1 => _ = body.drain(at..at + length),
-            2 => body.extend_from_within(at..at + length),
+        match numbers.below(6) {
+            0..=2 => _ = body.splice(at..at, PIECES[numbers.below(PIECES.len())].bytes()),
+            3 => _ = body.drain(at..at + length),
+            4 => body.extend_from_within(at..at + length),
             _ => body[at..at + length].iter_mut().for_each(|byte| {
                 if byte.is_ascii_alphabetic() {
                     *byte ^= 0x20;
