@@ -56,7 +56,8 @@ fn names(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s0_9_x27_scp_7_cache_4_callable_shows_each_what_they_may_call_and_changes_nothing_else() {
+async fn s0_9_x27_scp_7_cache_2_cache_4_callable_shows_each_what_they_may_call_and_changes_nothing_else()
+ {
     let world = world("", &[&filtered("callable")]).await;
     world.server.answer(json_reply(ANSWER));
     let nobody = list(&world).send().await;
@@ -85,7 +86,7 @@ async fn x27_public_hides_from_nobody_who_has_logged_in() {
 }
 
 #[tokio::test]
-async fn s0_9_x27_cache_1_cache_2_cache_3_all_changes_not_a_byte() {
+async fn s0_9_x27_cache_1_all_changes_not_a_byte() {
     let world = world("", &[&filtered("all")]).await;
     let reply = json_reply(ANSWER)
         .header("ETag", "\"7\"")
@@ -98,6 +99,20 @@ async fn s0_9_x27_cache_1_cache_2_cache_3_all_changes_not_a_byte() {
     assert_eq!(nobody.header("cache-control"), Some("max-age=5"));
     let asked = world.server.last();
     assert_eq!(asked.header("accept-encoding"), Some("br, gzip"));
+}
+
+#[tokio::test]
+async fn s0_9_lists_need_a_credential_where_discovery_says_so() {
+    for discovery in ["authenticated", "handshake"] {
+        let route =
+            filtered("callable").replace("discovery: public", &format!("discovery: {discovery}"));
+        let world = world("", &[&route]).await;
+        world.server.answer(json_reply(ANSWER));
+        list(&world).send().await.refused(401, None);
+        assert_eq!(world.server.requests(), 0);
+        let reader = list(&world).bearer(world.token()).send().await;
+        assert_eq!(reader.is(200).text(), listed(&[GREET, " ,\n", READ]));
+    }
 }
 
 #[tokio::test]
@@ -139,7 +154,7 @@ async fn x27_prompts_and_resources_are_shown_to_who_may_use_them() {
 }
 
 #[tokio::test]
-async fn x27_every_page_is_filtered_and_an_empty_one_leads_to_the_next() {
+async fn x27_cache_3_every_page_is_filtered_and_an_empty_one_leads_to_the_next() {
     let world = world("", &[&filtered("callable")]).await;
     world.server.answer_with(|request| {
         let cursor = request.json()["params"]["cursor"].clone();
@@ -161,6 +176,9 @@ async fn x27_every_page_is_filtered_and_an_empty_one_leads_to_the_next() {
         params = json!({ "cursor": cursor });
     }
     assert_eq!(pages, [vec![], vec!["read_a"], vec!["greet"]]);
+    assert_eq!(world.server.requests(), 3);
+    list(&world).bearer(world.token()).send().await.is(200);
+    assert_eq!(world.server.requests(), 4, "nothing is kept");
 }
 
 #[tokio::test]
@@ -295,4 +313,24 @@ async fn x27_answers_without_a_list_pass() {
     let page = Reply::status(404).header("Content-Type", "text/html");
     world.server.answer(page.body("no such session"));
     assert_eq!(list(&world).send().await.is(404).text(), "");
+}
+
+#[tokio::test]
+async fn sec_57_lists_that_are_looked_at_share_the_memory_of_bodies() {
+    let world = world(
+        "limits: { inspect_memory: 1MiB, body_bytes: 1MiB }",
+        &[&filtered("callable")],
+    )
+    .await;
+    let long = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": [
+        {"name": "greet", "description": "x".repeat(2 << 20)},
+    ]}});
+    world.server.answer(json_reply(&long.to_string()));
+    let answer = list(&world).send().await;
+    let error = answer.is(503).json()["error"].clone();
+    assert_eq!(error["data"]["reason"], "inspection_full");
+    assert!(answer.header("retry-after").is_some());
+    world.server.answer(json_reply(ANSWER));
+    let answer = list(&world).send().await;
+    assert_eq!(answer.is(200).text(), listed(&[GREET]), "given back");
 }

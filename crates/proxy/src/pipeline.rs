@@ -55,7 +55,11 @@ async fn walk(
     route::messages(&site, &arrival)?; // 405: that a stream takes no messages is said to who may open it
     limit::request(plan, &site, &admitted, &arrival)?; // 429: what one caller may ask for
     let body = record.body(inspect::body(plan, &site, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
-    let call = record.call(inspect::call(body.as_ref())?, body.as_ref()); // 400: understood, or refused
+    let call = record.call(
+        inspect::call(body.as_ref())?,
+        body.as_ref(),
+        &arrival.head.headers,
+    ); // 400: understood, or refused
     let granted = authorize::grant(&site, admitted, &call)?; // 401, 403: all that is asked for, or nothing
     let granted = record.granted(granted); // what the rules for tools would have said, where they do not count yet
     inspect::mirrored(&arrival.head.headers, &call)?; // 400: headers that others on the way may believe; after 401, so that a new caller is sent to log in first (VER-7)

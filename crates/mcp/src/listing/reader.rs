@@ -135,9 +135,9 @@ impl<'a, 'p> Work<'a, '_, 'p> {
     }
 
     /// Says in an entry what it takes to call it.
-    pub(super) fn secure(&mut self, entry: &Entry<'a>, schemes: &Cow<'p, str>) {
+    pub(super) fn secure(&mut self, entry: &Entry<'a>, schemes: &str) {
         for value in &entry.schemes {
-            self.replace(value, schemes.clone());
+            self.replace(value, schemes.to_owned());
         }
         for meta in &entry.metas {
             self.secure_meta(meta, schemes);
@@ -151,7 +151,7 @@ impl<'a, 'p> Work<'a, '_, 'p> {
         }
     }
 
-    fn secure_meta(&mut self, meta: &'a str, schemes: &Cow<'p, str>) {
+    fn secure_meta(&mut self, meta: &'a str, schemes: &str) {
         let Ok(members) = parse::<Members<'a>>(meta) else {
             // null, or no object
             return self.replace(meta, format!("{{\"{SCHEMES}\":{schemes}}}"));
@@ -159,7 +159,7 @@ impl<'a, 'p> Work<'a, '_, 'p> {
         let mut said = false;
         for value in members.0.iter().filter(|(key, _)| key == SCHEMES) {
             said = true;
-            self.replace(value.1.get(), schemes.clone());
+            self.replace(value.1.get(), schemes.to_owned());
         }
         if said {
             return;

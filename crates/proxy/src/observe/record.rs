@@ -72,6 +72,16 @@ pub(crate) struct Record<'p> {
 struct Spoken {
     /// As it was written. A batch has none, nor has what could not be understood.
     id: Option<Bytes>,
+    /// Whether a tool is called by a client that heeds no status, and in which era.
+    by_result: Option<Era>,
+}
+
+/// How a tool result looks.
+#[derive(Clone, Copy)]
+enum Era {
+    Legacy,
+    /// 2026-07-28.
+    Modern,
 }
 
 impl<'p> Record<'p> {
@@ -187,7 +197,12 @@ impl<'p> Record<'p> {
         body
     }
 
-    pub(crate) fn call<'b>(&mut self, call: Call<'b>, body: Option<&inspect::Body>) -> Call<'b> {
+    pub(crate) fn call<'b>(
+        &mut self,
+        call: Call<'b>,
+        body: Option<&inspect::Body>,
+        headers: &HeaderMap,
+    ) -> Call<'b> {
         let closing = &mut self.closing;
         if let (Call::Read(messages), Some(site)) = (&call, &closing.site) {
             closing.heard = Some(Heard::of(messages, &site.metrics.tools));
@@ -198,8 +213,11 @@ impl<'p> Record<'p> {
         if let (Call::Read(messages), Some(body)) = (&call, body)
             && let ([message], false) = (&*messages.messages, messages.batch)
         {
-            let id = message.id.map(|id| body.bytes.slice_ref(id.as_bytes()));
-            self.spoken = Some(Spoken { id });
+            let site = self.closing.site.as_deref();
+            self.spoken = Some(Spoken {
+                id: message.id.map(|id| body.bytes.slice_ref(id.as_bytes())),
+                by_result: site.and_then(|site| refusal::by_result(site, message, headers)),
+            });
         }
         call
     }

@@ -1,5 +1,7 @@
 //! A refusal as the caller, the log and the metrics see it.
 
+mod sign_in;
+
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -16,6 +18,8 @@ use crate::plan::Site;
 use crate::plan::site::Form;
 use crate::stage::limit::whole_seconds;
 use crate::stop::{Challenge, Public, Refusal};
+
+pub(super) use sign_in::by_result;
 
 /// Somewhat more than a record shows of it, so that the record can tell that there was more.
 const KEPT: usize = 512;
@@ -71,6 +75,13 @@ impl Record<'_> {
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.challenges(refusal, &public, headers);
+        if let Some(result) = self.as_result(refusal, &public) {
+            *answer.body_mut() = Body::from(result);
+            *answer.status_mut() = StatusCode::OK;
+            answer.headers_mut().remove(WWW_AUTHENTICATE);
+            return answer;
+        }
+        let headers = answer.headers_mut();
         if public.status == StatusCode::UNAUTHORIZED {
             nonce(self.plan, self.closing.site.as_deref(), headers);
         }
@@ -87,6 +98,29 @@ impl Record<'_> {
             headers.insert(CONNECTION, HeaderValue::from_static("close")); // what is left of the body is nobody's request
         }
         answer
+    }
+
+    /// The refusal as a tool result, for clients that heed nothing else.
+    fn as_result(&self, refusal: &Refusal, public: &Public) -> Option<String> {
+        let spoken = self.spoken.as_ref()?;
+        let era = spoken.by_result.filter(|_| sign_in::helps(refusal))?;
+        let id = str::from_utf8(spoken.id.as_deref()?).ok()?;
+        let site = self.closing.site.as_ref()?;
+        let form = site.form(self.name, &self.closing.path)?;
+        let error = match public.challenge {
+            Challenge::Error(error) => error,
+            // without an `error` the login is not opened
+            Challenge::None | Challenge::Plain => ErrorCode::InvalidToken,
+        };
+        let scope = refusal.needed().or(Some(&site.policy.required));
+        let challenge = oauth::challenge::Challenge {
+            scheme: Scheme::Bearer,
+            error: Some(error),
+            description: Some(public.description),
+            scope: scope.filter(|scopes| !scopes.is_empty()),
+            resource_metadata: Some(&form.metadata_url),
+        };
+        Some(sign_in::result(id, era, public, &challenge.to_string()))
     }
 
     /// The `WWW-Authenticate` lines of contract section 4; none where no protected route is concerned.
