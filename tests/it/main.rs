@@ -43,6 +43,8 @@ mod http1_hygiene;
 mod http2;
 mod http2_abuse;
 mod http2_floods;
+mod http_sse;
+mod http_sse_callers;
 mod https;
 mod identity_headers;
 mod introspection;

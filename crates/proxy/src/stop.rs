@@ -70,7 +70,7 @@ pub(crate) enum Refusal {
     UnsupportedMedia(&'static str),
     #[error("the memory for request bodies is full (server.limits.inspect_memory)")]
     InspectionFull,
-    #[error("Mcp-Session-Id refused: {0}")]
+    #[error("session refused: {0}")]
     ForeignSession(&'static str),
     #[error("path refused: {0}")]
     BadPath(&'static str),
@@ -116,6 +116,8 @@ pub(crate) enum Refusal {
     UpstreamUnauthorized(StatusCode),
     #[error("upstream answer refused: {0}")]
     UpstreamAnswer(&'static str),
+    #[error("upstream stream refused: {0}")]
+    UpstreamEndpoint(#[from] mcp::sse::endpoint::Unusable),
 }
 
 /// What the caller is told.
@@ -181,7 +183,7 @@ impl Refusal {
             R::UpstreamUnreachable(_)    => (502, "upstream_unreachable",  "the server behind the gateway cannot be reached", NONE),
             R::UpstreamLate(_)           => (504, "upstream_timeout",      "the server behind the gateway did not answer in time", NONE),
             R::UpstreamUnauthorized(_)   => (502, "upstream_unauthorized", "the server behind the gateway refused the gateway", NONE),
-            R::UpstreamAnswer(_)         => (502, "upstream_answer",       "the server behind the gateway sent an unusable answer", NONE),
+            R::UpstreamAnswer(_) | R::UpstreamEndpoint(_) => (502, "upstream_answer",       "the server behind the gateway sent an unusable answer", NONE),
         };
         public(status, reason, description, challenge)
     }
@@ -213,7 +215,7 @@ impl Refusal {
             Self::UpstreamUnreachable(_) => Some("unreachable"),
             Self::UpstreamLate(_) => Some("timeout"),
             Self::UpstreamUnauthorized(_) => Some("unauthorized"),
-            Self::UpstreamAnswer(_) => Some("answer"),
+            Self::UpstreamAnswer(_) | Self::UpstreamEndpoint(_) => Some("answer"),
             _ => None,
         }
     }

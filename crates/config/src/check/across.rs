@@ -150,9 +150,11 @@ fn messages_apart(entry: &RouteEntry, routes: &[RouteEntry], notes: &mut Notes) 
         (Some(one), Some(other)) => one == other,
         (None, _) | (_, None) => true,
     };
-    let other = routes
-        .iter()
-        .find(|other| *other.route.path == *messages && meets(&other.route));
+    let other = routes.iter().find(|other| {
+        let second = challenge_paths::challenge_path(&other.route);
+        let is_taken = *other.route.path == *messages || second == Some(&*messages);
+        is_taken && meets(&other.route)
+    });
     if let Some(other) = other {
         notes.wrong(
             &entry.place.key("path"),

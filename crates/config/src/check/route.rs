@@ -122,7 +122,7 @@ fn route(
         notes,
     );
     if let Some(auth) = &auth {
-        access::fits(&access_place, &stated, auth, notes);
+        access::fits(&access_place, &stated, auth, transport, notes);
     }
     let rate_place = place.key("rate_limit");
     let rate_limit = raw

@@ -197,13 +197,14 @@ pub(super) fn site(
     })
 }
 
-/// Only MCP has sessions, and where nobody says who they are a session is whoever's who knows it.
+/// Only MCP has sessions, and where nobody says who they are a session is whoever's who knows it. An address of messages is sealed there
+/// too, or clients could write addresses of their own.
 fn seals(route: &config::Route, keys: &Arc<Keys>, upstream: &Upstream) -> Option<Seals> {
     match (route.transport, &route.auth) {
-        (Transport::Mcp | Transport::Sse, Auth::Required(_)) => {
+        (Transport::Mcp, Auth::Required(_)) | (Transport::Sse, _) => {
             Some(Seals::new(keys, &route.name, upstream.names()))
         }
-        (Transport::Http, _) | (_, Auth::Anonymous) => None,
+        (Transport::Http, _) | (Transport::Mcp, Auth::Anonymous) => None,
     }
 }
 

@@ -139,6 +139,7 @@ pub(crate) fn outbound(
         mut head,
         body,
         read,
+        to,
         client,
         client_header,
         name,
@@ -168,12 +169,7 @@ pub(crate) fn outbound(
         X_FORWARDED_PROTO,
         HeaderValue::from_static(if secure { "https" } else { "http" }),
     );
-    let known = plan
-        .trust
-        .names
-        .get(name)
-        .and_then(|name| name.header.clone());
-    if let Some(host) = known.or_else(|| HeaderValue::from_str(&authority).ok()) {
+    if let Some(host) = called(plan, name, &authority) {
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.append(
@@ -195,9 +191,19 @@ pub(crate) fn outbound(
     };
     let mut request = Request::new(upload);
     *request.method_mut() = head.method;
-    *request.uri_mut() = target(site, &head.uri)?;
+    *request.uri_mut() = match to {
+        Some(uri) => uri,
+        None => target(site, &head.uri)?,
+    };
     *request.headers_mut() = head.headers;
     Ok(Outbound { request })
+}
+
+/// By what name the gateway was asked: the upstream is told.
+pub(crate) fn called(plan: &Plan, name: usize, authority: &str) -> Option<HeaderValue> {
+    let known = plan.trust.names.get(name);
+    let known = known.and_then(|name| name.header.clone());
+    known.or_else(|| HeaderValue::from_str(authority).ok())
 }
 
 /// Whether an upstream can be sent all of it (SEC-35).
@@ -266,7 +272,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// The upstream's path for a path that was judged: the prefix replaced where the upstream has a path of its own, the rest byte for byte.
-fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
+pub(crate) fn target(site: &Site, uri: &Uri) -> Result<Uri, Refusal> {
     let path = uri.path();
     let upstream = &site.upstream;
     if uri.query().is_none() && *path == *site.path {

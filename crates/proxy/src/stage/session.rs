@@ -5,6 +5,7 @@
 //! (TL-4, X24). A session id is never a credential: who calls was settled before.
 
 mod claims;
+mod messages;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
@@ -29,6 +30,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) struct Claimed {
     /// What the client calls its session, and what the upstream does.
     session: Option<Names>,
+    /// A stream of HTTP+SSE that is asked for.
+    stream: Option<messages::Stream>,
     /// To the server that has the session.
     pub(crate) way: Way,
 }
@@ -46,8 +49,12 @@ pub(crate) fn claim(
     call: &Call<'_>,
     arrival: &mut Arrival,
 ) -> Result<Claimed, Refusal> {
+    if site.messages.is_some() {
+        return messages::claim(plan, site, granted, arrival);
+    }
     let mut claimed = Claimed {
         session: None,
+        stream: None,
         way: Way::learned(),
     };
     let Some(seals) = &site.seals else {
@@ -77,12 +84,15 @@ pub(crate) fn claim(
 }
 
 /// On the way out: the client's id for the upstream's.
-pub(crate) fn hand_out(
+pub(crate) async fn hand_out(
     site: &Site,
     caller: Option<&Caller>,
     claimed: &Claimed,
     mut answer: Response<Body>,
 ) -> Result<Response<Body>, Refusal> {
+    if site.messages.is_some() {
+        return messages::hand_out(site, caller, claimed, answer).await;
+    }
     let Some(seals) = &site.seals else {
         return Ok(answer);
     };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Version, request::Parts};
+use http::{Method, Request, Uri, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 
@@ -43,6 +43,8 @@ pub(crate) struct Arrival {
     pub(crate) body: Unread,
     /// The same, once it was read to its end (`inspect`).
     pub(crate) read: Option<Bytes>,
+    /// Where it goes at the upstream, once that is known to be another place than the one of the same path.
+    pub(crate) to: Option<Uri>,
     /// The caller's address as far as it can be known.
     pub(crate) client: IpAddr,
     /// `client` as a header value, where the connection has it ready.
@@ -123,6 +125,7 @@ pub(crate) fn arrival(
                 head,
                 body,
                 read: None,
+                to: None,
                 client: peer.address.ip(),
                 client_header: None,
                 name: usize::MAX,
@@ -147,6 +150,7 @@ pub(crate) fn arrival(
         head,
         body,
         read: None,
+        to: None,
         client,
         client_header,
         name,

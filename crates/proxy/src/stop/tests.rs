@@ -1,4 +1,5 @@
 use identity::Failure;
+use mcp::sse::endpoint::Unusable;
 
 use super::*;
 
@@ -58,6 +59,7 @@ fn refusals() -> Vec<Refusal> {
             needed: needed(),
         },
         Refusal::HeaderMismatch("Mcp-Name is missing"),
+        Refusal::UpstreamEndpoint(Unusable::Missing),
     ]
 }
 
@@ -95,7 +97,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::ForeignSession(_) => 29,
         Refusal::ExpiredForThis { .. } => 30,
         Refusal::HeaderMismatch(_) => 31,
-        Refusal::Unproven(_) => 32,
+        Refusal::UpstreamEndpoint(_) => 32,
+        Refusal::Unproven(_) => 33,
     }
 }
 

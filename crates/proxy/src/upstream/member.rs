@@ -129,6 +129,8 @@ impl Drop for Lease {
 
 /// The body of an upstream's answer, as it comes.
 pub(crate) struct Download {
+    /// What was taken off it and put back.
+    first: Option<Bytes>,
     incoming: Incoming,
     /// Below the body: the connection is free when the body is gone.
     lease: Lease,
@@ -136,7 +138,21 @@ pub(crate) struct Download {
 
 impl Download {
     pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
-        Self { incoming, lease }
+        Self {
+            first: None,
+            incoming,
+            lease,
+        }
+    }
+
+    /// The next frames are these bytes. Whatever was put back before must have been taken again.
+    pub(crate) fn put_back(&mut self, bytes: Bytes) {
+        self.first = Some(bytes).filter(|bytes| !bytes.is_empty());
+    }
+
+    /// Scheme, host and port of the server, or its socket.
+    pub(crate) fn server(&self) -> &str {
+        &self.lease.member.name
     }
 }
 
@@ -148,6 +164,9 @@ impl HttpBody for Download {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
         let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &polled {
             Some(Ok(_)) => {}
@@ -158,11 +177,14 @@ impl HttpBody for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.first.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match self.first {
+            None => self.incoming.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
 

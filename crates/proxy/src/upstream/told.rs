@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use http::HeaderValue;
+
 use super::{Standing, Upstream};
 
 impl Upstream {
@@ -25,6 +27,12 @@ impl Upstream {
     /// Each server by its address, in order: the same in every process with this configuration.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.targets.iter().map(|target| &*target.member.name)
+    }
+
+    /// The address of the server at this place, and the `Host` that it sees.
+    pub(crate) fn server(&self, place: usize) -> Option<(&str, &HeaderValue)> {
+        let target = self.targets.get(place)?;
+        Some((&target.member.name, &target.host))
     }
 
     /// All servers, as they are configured.

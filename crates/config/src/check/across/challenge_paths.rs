@@ -37,7 +37,7 @@ pub(super) fn check(server: &Server, routes: &[Entry], notes: &mut Notes) {
     }
 }
 
-fn challenge_path(route: &Route) -> Option<&str> {
+pub(super) fn challenge_path(route: &Route) -> Option<&str> {
     match &route.auth {
         Auth::Required(requirement) => requirement.challenge_path.as_deref(),
         Auth::Anonymous => None,

@@ -267,6 +267,9 @@ fn sec_31_the_path_of_messages_is_no_other_routes() {
         "path: /other, transport: sse",
         "path: /sse/messages",
     ]));
+    let second =
+        "path: /mcp, access: { discovery: public }, auth: { challenge_path: /sse/message }";
+    wrong(&routes(&["path: /sse, transport: sse", second]), &[wants]);
     good(&routes(&["path: /mcp", "path: /mcp/message"]));
     wrong(
         &routes(&["path: /, transport: sse", "path: /message"]),

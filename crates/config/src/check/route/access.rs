@@ -146,10 +146,38 @@ fn public_tools_are_callable(
 }
 
 /// Rules between access and who is asked for a credential.
-pub(super) fn fits(place: &Place, stated: &Stated, auth: &Auth, notes: &mut Notes) {
-    match auth {
-        Auth::Anonymous => without_callers(place, stated, notes),
-        Auth::Required(_) => with_callers(place, &stated.access, notes),
+pub(super) fn fits(
+    place: &Place,
+    stated: &Stated,
+    auth: &Auth,
+    transport: Transport,
+    notes: &mut Notes,
+) {
+    match (auth, transport) {
+        (Auth::Anonymous, _) => without_callers(place, stated, notes),
+        (Auth::Required(_), Transport::Sse) => behind_a_stream(place, &stated.access, notes),
+        (Auth::Required(_), Transport::Mcp | Transport::Http) => {
+            with_callers(place, &stated.access, notes);
+        }
+    }
+}
+
+/// What can be asked without a credential is nothing where answers come on a stream that needs one (SEC-50).
+fn behind_a_stream(place: &Place, access: &Access, notes: &mut Notes) {
+    let exempt = [
+        ("discovery", access.discovery != Discovery::Authenticated),
+        ("calls", access.calls != Calls::Authenticated),
+        ("public_tools", !access.public_tools.is_empty()),
+        ("list_filter", access.list_filter == ListFilter::Public),
+    ];
+    for (key, stated) in exempt {
+        if stated {
+            notes.wrong(
+                &place.key(key),
+                Flaw::new("has no effect with transport sse: the stream itself needs a credential")
+                    .hint("answers come on the stream alone; what is public needs a route of transport mcp"),
+            );
+        }
     }
 }
 

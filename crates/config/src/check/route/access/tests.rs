@@ -309,11 +309,8 @@ fn x1_where_nobody_is_asked_only_denying_means_something() {
 #[test]
 fn access_is_for_mcp() {
     access("");
-    assert!(
-        read("transport: sse, access: { discovery: public }")
-            .access
-            .lets_anyone_in()
-    );
+    let of_sse = read("transport: sse, access: { tools: [ { match: x } ] }");
+    assert_eq!(of_sse.access.unlisted, Unlisted::Deny);
     for written in ["{ discovery: public }", "{}", "{ tools: [ x ] }"] {
         field(
             &format!("transport: http, access: {written}"),
@@ -338,4 +335,29 @@ fn x17_what_nobody_reads_is_an_error() {
     assert!(text.contains("did you mean `public_tools`?"), "{text}");
     let text = problems("access: { tools: [ { name: a } ] }");
     assert!(text.contains("routes[0].access.tools[0].name "), "{text}");
+}
+
+#[test]
+fn sec_50_x17_nothing_is_public_where_the_stream_needs_a_credential() {
+    let told = "has no effect with transport sse: the stream itself needs a credential";
+    for (key, fields) in [
+        ("discovery", "discovery: handshake"),
+        ("calls", "calls: public"),
+        ("public_tools", "public_tools: [echo]"),
+    ] {
+        wrong(
+            &route(&format!("transport: sse, access: {{ {fields} }}")),
+            &[&format!("routes[0].access.{key}: {told}")],
+        );
+    }
+    wrong(
+        &route("transport: sse, access: { discovery: public, list_filter: public }"),
+        &[
+            &format!("routes[0].access.discovery: {told}"),
+            &format!("routes[0].access.list_filter: {told}"),
+        ],
+    );
+    good(&route(
+        "transport: sse, access: { list_filter: callable, tools: [ { match: '*', scopes: [x] } ] }",
+    ));
 }
