@@ -47,6 +47,7 @@ mod http_sse;
 mod http_sse_callers;
 mod https;
 mod identity_headers;
+mod init_from_upstream;
 mod introspection;
 mod introspection_streams;
 mod keys;

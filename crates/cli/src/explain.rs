@@ -105,7 +105,7 @@ pub(crate) fn explain(arguments: Arguments, option: Option<PathBuf>) -> End {
 }
 
 /// What is in the file, or on standard input. The word of the command line is never repeated: it may be the credential itself.
-fn credential(option: &str, place: &str) -> Result<Secret, End> {
+pub(crate) fn credential(option: &str, place: &str) -> Result<Secret, End> {
     let read = if place == STDIN {
         if io::stdin().is_terminal() {
             report::hint("paste it, then Enter and Ctrl-D");

@@ -1,13 +1,16 @@
 //! `init`: a commented gateway.yaml to begin with.
 
+mod rules;
+mod upstream;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::{End, report};
+use crate::{End, explain, report};
 
 /// What a configuration is for. Each is a file in `presets/`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -68,22 +71,82 @@ impl Preset {
     }
 }
 
-/// Writes the preset to a file, which must not be there unless it may be replaced, or to stdout (`-`).
-pub(crate) fn init(preset: Preset, output: &Path, force: bool) -> End {
-    let text = preset.text();
+/// What is written, and where to.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What it is for
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME",
+        required_unless_present = "from_upstream"
+    )]
+    preset: Option<Preset>,
+    /// Ask this MCP server for its tools, and write rules for them by what it says of each. Needs no --preset: then it is `oidc`
+    #[arg(long, value_name = "URL")]
+    from_upstream: Option<String>,
+    /// With --from-upstream: the file with a token that the server asks for, or - for standard input. It is not written down
+    #[arg(long, value_name = "FILE", requires = "from_upstream")]
+    bearer: Option<String>,
+    /// Where to; `-` is stdout. Else where --config says, else gateway.yaml
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(options: &Options, config: Option<PathBuf>) -> End {
+    let output = options.output.clone().or(config);
+    let output = output.unwrap_or_else(|| "gateway.yaml".into());
+    let preset = options.preset.unwrap_or(Preset::Oidc);
+    let Some(url) = &options.from_upstream else {
+        return init(preset.text(), &output, options.force);
+    };
+    if preset == Preset::None {
+        report::error("--preset none asks nobody, and rules are for callers who are known");
+        report::hint("leave it out, or name another preset");
+        return End::Misconfigured;
+    }
+    // nobody is asked for the sake of a file that cannot be written
+    if !options.force && output != Path::new("-") && output.exists() {
+        return there_already(&output);
+    }
+    let place = options.bearer.as_deref();
+    let token = place.map(|place| explain::credential("--bearer", place));
+    let made = match token.transpose() {
+        Ok(token) => upstream::configuration(preset.text(), url, token.as_ref()),
+        Err(end) => return end,
+    };
+    match made {
+        Ok(text) => {
+            let end = init(&text, &output, options.force);
+            report::hint(
+                "read every rule before you rely on it: they are made of the server's own words, which nobody has checked",
+            );
+            end
+        }
+        Err(end) => end,
+    }
+}
+
+fn there_already(output: &Path) -> End {
+    report::refusal(&format!("{} is there already", output.display()));
+    report::hint(
+        "--force replaces it, `--output FILE` writes another one, `--output -` only shows it",
+    );
+    End::Misconfigured
+}
+
+/// Writes the text to a file, which must not be there unless it may be replaced, or to stdout (`-`).
+fn init(text: &str, output: &Path, force: bool) -> End {
     if output == Path::new("-") {
         return report::output(text);
     }
     let name = output.display();
     match write(output, text, force) {
         Ok(()) => report::output(&format!("{name} is written{}\n", next(text))),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            report::refusal(&format!("{name} is there already"));
-            report::hint(
-                "--force replaces it, `--output FILE` writes another one, `--output -` only shows it",
-            );
-            End::Misconfigured
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => there_already(output),
         Err(error) => report::failure(&io::Error::new(
             error.kind(),
             format!("cannot write {name}: {error}"),

@@ -58,18 +58,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
     },
-    /// Write a commented configuration to begin with, for one of the providers and uses under --help
-    Init {
-        /// What it is for
-        #[arg(long, value_enum, value_name = "NAME")]
-        preset: init::Preset,
-        /// Where to; `-` is stdout. Else where --config says, else gateway.yaml
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// Replace a file that is there
-        #[arg(long)]
-        force: bool,
-    },
+    /// Write a commented configuration to begin with, for one of the providers and uses under --help, or with rules for a server's tools
+    Init(init::Options),
     /// Say whether a route takes a credential, and why: every stage of the decision. The route's providers are asked
     Explain(explain::Arguments),
     /// Print the JSON Schema of gateway.yaml, for editors
@@ -142,15 +132,7 @@ fn main() -> ExitCode {
         Command::Check { resolved, env_file } => {
             check::check(arguments.config, env_file.as_deref(), resolved)
         }
-        Command::Init {
-            preset,
-            output,
-            force,
-        } => {
-            let output = output.or(arguments.config);
-            let output = output.unwrap_or_else(|| "gateway.yaml".into());
-            init::init(preset, &output, force)
-        }
+        Command::Init(options) => init::run(&options, arguments.config),
         Command::Explain(question) => explain::explain(question, arguments.config),
         Command::Schema => check::schema(),
         Command::Token(options) => token::token(arguments.config, options),

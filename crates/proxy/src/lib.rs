@@ -7,6 +7,7 @@ mod deny;
 mod endpoint;
 mod explain;
 mod observe;
+mod outward;
 mod pipeline;
 mod plan;
 mod reload;
@@ -17,6 +18,7 @@ mod stage;
 mod stop;
 mod unread;
 mod upstream;
+mod visit;
 pub mod watch;
 
 use std::future::Future;
@@ -43,6 +45,7 @@ pub use server::tls::TlsError;
 use server::tls::{self, Tls};
 use server::{accept, admin};
 use shared::{PlanCell, Shared};
+pub use visit::{Tool, VisitError, tools};
 
 /// After the drain deadline, event streams get this long to send their end.
 const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,17 +1,14 @@
 //! The way of spans to the collector: a bounded queue, batches, one request at a time.
 
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use config::{Batches, Scheme};
+use config::Batches;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::client::legacy::{Client, ResponseFuture, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -20,7 +17,7 @@ use super::otlp::{self, Message};
 use super::span::Times;
 use super::{Ended, Tracing};
 use crate::observe::metrics::Metrics;
-use crate::upstream::with_roots;
+use crate::outward::{self, Post};
 
 /// How often a batch is offered to a collector that says it is busy or does not answer.
 const ATTEMPTS: u32 = 3;
@@ -68,8 +65,6 @@ impl Queue {
         waiting.drain(..size).collect()
     }
 }
-
-type Post = Box<dyn Fn(Request<Full<Bytes>>) -> ResponseFuture + Send + Sync>;
 
 /// Sends spans away.
 pub(crate) struct Exporter {
@@ -136,7 +131,7 @@ impl Exporter {
         let target = format!("{origin}{}", settings.collector.path);
         Self {
             queue,
-            post: post(origin.scheme(), settings.timeout),
+            post: outward::post(origin.scheme(), settings.timeout),
             shown: origin.to_string(),
             target: target.parse().unwrap_or_default(),
             headers,
@@ -240,18 +235,9 @@ impl Exporter {
             again: None,
         })?;
         let exchange = async {
-            let answer = (self.post)(request).await.map_err(|error| {
-                let mut cause = error.to_string();
-                let mut source = error.source();
-                while let Some(inner) = source {
-                    cause.push_str(": ");
-                    cause.push_str(&inner.to_string());
-                    source = inner.source();
-                }
-                Failure {
-                    cause,
-                    again: Some(Duration::ZERO),
-                }
+            let answer = (self.post)(request).await.map_err(|error| Failure {
+                cause: outward::causes(&error),
+                again: Some(Duration::ZERO),
             })?;
             let (head, body) = answer.into_parts();
             // Read to its end, so that the connection can be used again; a status is an answer even if its body breaks off.
@@ -293,30 +279,4 @@ fn asked(headers: &HeaderMap) -> Duration {
         .and_then(|after| after.to_str().ok());
     let seconds = text.and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or_default())
-}
-
-fn post(scheme: Scheme, timeout: Duration) -> Post {
-    let mut tcp = HttpConnector::new();
-    tcp.set_connect_timeout(Some(timeout));
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_max_idle_per_host(1);
-    match scheme {
-        Scheme::Http => {
-            let client = builder.build::<_, Full<Bytes>>(tcp);
-            Box::new(move |request| client.request(request))
-        }
-        Scheme::Https => {
-            tcp.enforce_http(false);
-            let https = hyper_rustls::HttpsConnectorBuilder::new()
-                .with_tls_config(with_roots())
-                .https_only()
-                .enable_http1()
-                .wrap_connector(tcp);
-            let client = builder.build::<_, Full<Bytes>>(https);
-            Box::new(move |request| client.request(request))
-        }
-    }
 }
