@@ -23,6 +23,9 @@ pub(super) fn read<'p>(text: &str, rules: Rules<'_, 'p>) -> Result<Vec<Splice<'p
     match first_byte(text) {
         Some(b'[') => {
             for message in parse::<Vec<&RawValue>>(text)? {
+                if message.get().starts_with('[') {
+                    return Err(Unclear("an array of arrays, which is no batch"));
+                }
                 work.message(message.get())?;
             }
         }

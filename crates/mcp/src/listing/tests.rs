@@ -133,6 +133,7 @@ fn every_message_of_a_batch_is_looked_at() {
         &["a"],
         r#"[{"id":1,"result":{"tools":[{"name":"a"}]}}, 7,{"id":2,"result":{"tools":[]}}]"#,
     );
+    refused(r#"[[{"id":1,"result":{"tools":[{"name":"b"}]}}]]"#);
     refused(r#"[{"id":1,"result":{"tools":[]}},{"id":2,"result":{"Tools":[]}}]"#);
 }
 

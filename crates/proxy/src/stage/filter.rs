@@ -6,6 +6,7 @@
 mod sieve;
 mod view;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -86,8 +87,12 @@ pub(crate) async fn answer(
         return Ok(answer);
     };
     let (mut head, body) = answer.into_parts();
-    let Body::Passed(incoming) = body else {
-        return Ok(Response::from_parts(head, body)); // nothing came, or nothing of the upstream's
+    let incoming = match body {
+        Body::Passed(incoming) => incoming,
+        // nothing came, or nothing of the upstream's
+        body @ (Body::Own(_) | Body::Kept(_) | Body::Sifted(_) | Body::Tended(_)) => {
+            return Ok(Response::from_parts(head, body));
+        }
     };
     let shown = match media_type(&head.headers) {
         _ if readable(&head.headers).is_err() => Err(Refusal::UpstreamAnswer(
@@ -129,8 +134,8 @@ async fn whole(plan: &Plan, view: &View, incoming: Download) -> Result<Body, Ref
         return Ok(Body::empty());
     }
     let shown = match view.shown(&bytes) {
-        Ok(std::borrow::Cow::Borrowed(_)) => bytes,
-        Ok(std::borrow::Cow::Owned(shown)) => shown.into(),
+        Ok(Cow::Borrowed(_)) => bytes,
+        Ok(Cow::Owned(shown)) => shown.into(),
         Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),
     };
     held.keep(shown.len())?;

@@ -60,7 +60,7 @@ impl View {
         };
         if !is_seen {
             Fate::Drop
-        } else if is_tool && access.tool_login() {
+        } else if is_tool && access.tool_login() && self.site.takes_tokens() {
             Fate::Secured(access.schemes(policy, name))
         } else {
             Fate::Keep

@@ -21,8 +21,8 @@ pub(in crate::observe::record) fn by_result(
     headers: &HeaderMap,
 ) -> Option<Era> {
     let is_call = matches!(message.operation(), Operation::Call(Called::Tool(_)));
-    let is_asked = is_call && message.id.is_some() && site.policy.access.tool_login();
-    if !is_asked || !is_of_kind(headers) {
+    let is_asked = site.policy.access.tool_login() && site.takes_tokens();
+    if !is_asked || !is_call || message.id.is_none() || !is_of_kind(headers) {
         return None;
     }
     Some(match message.version.as_deref() {
