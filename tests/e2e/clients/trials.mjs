@@ -112,14 +112,17 @@ const trials = {
       application.transport.setProtocolVersion(version);
       return application.call('test_simple_text');
     }
+    // The same program after a restart, with another token; then another program of the same person.
     const later = new Application(sdk);
+    later.login.information = alice.login.information;
     const reconnected = await again(later, id);
+    const elsewhere = await again(new Application(sdk), id);
     const bob = await again(new Application(sdk, { person: 'bob' }), id);
-    const forged = await again(new Application(sdk), `${id.slice(0, 4)}${id[4] === 'A' ? 'B' : 'A'}${id.slice(5)}`);
-    const bare = await again(new Application(sdk), id.slice(id.indexOf('.') + 1));
+    const forged = await again(later, `${id.slice(0, 4)}${id[4] === 'A' ? 'B' : 'A'}${id.slice(5)}`);
+    const bare = await again(later, id.slice(id.indexOf('.') + 1));
     await alice.transport.terminateSession();
-    const ended = await again(new Application(sdk), id);
-    return { id, called, resumed, reconnected, bob, forged, bare, ended };
+    const ended = await again(later, id);
+    return { id, called, resumed, reconnected, elsewhere, bob, forged, bare, ended };
   },
 
   // One answer that stays open, and brings what happens meanwhile.

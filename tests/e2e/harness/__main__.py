@@ -10,6 +10,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "common"))
 
 import gate
 import matrix
+import policy
 import suites
 from report import Report
 from world import World
@@ -38,6 +39,8 @@ def main() -> int:
             gateway = world.start_gateway(asked.gateway.resolve())
             stage("who is refused", gate.run, world, report)
         stage("client × server", matrix.run, world, report, gated)
+        if gated:
+            stage("who may do what", policy.run, world, report)
         stage("conformance suites", suites.run, world, report, gated)
         if gated:
             report.equal("exit status of the gateway after SIGTERM", gateway.stop(), 0)

@@ -104,6 +104,7 @@ def kept_apart(client: Client, seen: dict, _url: str) -> list[tuple[str, object,
     return found + [
         ("bound id", seen["id"].count("."), 1),
         ("on a new connection", seen["reconnected"], answer),
+        ("another client of the same user", seen["elsewhere"], 404),
         ("another user", seen["bob"], 404),
         ("changed", seen["forged"], 404),
         ("the server's own id", seen["bare"], 404),
@@ -127,7 +128,6 @@ TRIALS: list[tuple[str, str, list[Client], Judge]] = [
     *(("step-up without refresh", f"callable-{framing}", [V1], stepped_up) for framing in ("sse", "json")),
     ("step-up", "callable-sse", [V1], refreshed_only),
     *(("open", f"open-{framing}", EVERY, opened) for framing in ("sse", "json")),
-    ("login path", "open-sse/login", EVERY, logged_in_at_once),
     ("session", "sessions", [V1, V2[0], PYTHON[0]], kept_apart),
     ("listen", "callable-sse", [V2[1], PYTHON[1]], listened),
 ]

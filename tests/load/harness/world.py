@@ -22,14 +22,14 @@ CALLS, EVENTS = "/mcp", "/events"
 class World:
     """Everything of one run, on loopback and in one folder."""
 
-    def __init__(self, directory: Path, binary: Path, *, tls: bool, settings: str = "", limits: str = "") -> None:
-        """`settings`: further keys of `server`; `limits`: of its `limits`."""
+    def __init__(self, directory: Path, binary: Path, *, tls: bool, settings: str = "", limits: str = "", policy: str = "") -> None:
+        """`settings`: further keys of `server`; `limits`: of its `limits`; `policy`: of the route that answers."""
         # what is watched lies alone, since logs change all the time
         self.files = directory / "files"
         for folder in (self.files, directory / "temp"):
             folder.mkdir(parents=True, exist_ok=True)
         self.directory, self.binary, self.tls = directory, binary, tls
-        self.settings, self.limits = settings, limits
+        self.settings, self.limits, self.policy = settings, limits, policy
         self.port, self.admin, self.origin_port = free_ports(3)
         self.scheme = "https" if tls else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
@@ -94,7 +94,7 @@ routes:
     subpaths: true
     upstream: "http://127.0.0.1:{self.origin_port}{CALLS}"
     auth: {{ required_scopes: [mcp] }}
-  - path: {EVENTS}
+{self.policy}  - path: {EVENTS}
     upstream: "http://127.0.0.1:{self.streams.port}{EVENTS}"
     auth: {{ required_scopes: [mcp] }}
   - path: /version-{version}
