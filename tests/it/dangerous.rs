@@ -185,3 +185,40 @@ async fn sec_81_a_route_that_asks_nobody_gets_no_other_place_without_a_restart()
     let other = world.client().post("/other").call("echo", &Value::Null);
     other.send().await.is(404);
 }
+
+#[tokio::test]
+async fn x3_tools_with_scopes_or_groups_of_their_own_take_no_expired_token() {
+    let rules = "{ match: \"delete_*\", scopes: [admin] }, { match: deploy, groups: [ops] }, { match: \"*\" }";
+    let template = usual(", expiry_grace: 1h", "")
+        .replace("oidc: {", "dangerous: [expired_tokens], oidc: {")
+        .replace(
+            "{ path: /mcp,",
+            &format!("{{ path: /mcp, access: {{ tools: [ {rules} ] }},"),
+        );
+    let world = World::start(program(), &template).await;
+    let token = |late: i64| {
+        let token = world.token().scope("mcp:tools admin");
+        token
+            .claim("groups", json!(["ops"]))
+            .expires_in(-late)
+            .sign()
+    };
+    let call = |tool: &str| {
+        let request = world.client().post("/mcp");
+        request.rpc(5, "tools/call", &json!({ "name": tool }))
+    };
+    for (tool, scopes) in [("delete_x", "admin mcp:tools"), ("deploy", "mcp:tools")] {
+        call(tool).bearer(token(-60)).send().await.is(200);
+        let refused = refused(&world, call(tool).bearer(token(600)), 401, "expired").await;
+        let challenge = refused.answer.challenge();
+        assert_eq!(challenge["error"], "invalid_token");
+        assert_eq!(challenge["error_description"], "Token expired");
+        assert_eq!(challenge["scope"], scopes);
+        assert!(
+            refused.cause().starts_with("token expired 6"),
+            "{}",
+            refused.cause()
+        );
+    }
+    call("echo").bearer(token(600)).send().await.is(200);
+}

@@ -136,7 +136,7 @@ async fn s0_71_a_good_token_is_explained_from_the_route_to_what_the_server_is_se
         format!(r#"+ audience        it is for "{AUDIENCE}"; expected is ["{AUDIENCE}"]"#),
         "+ deny list       it does not name this caller".to_owned(),
         "+ route's scopes  the route needs [mcp:tools]".to_owned(),
-        r#"+ tool            tools/call "echo" may be called"#.to_owned(),
+        r#"+ tool            tools/call "echo": there are no rules for tools; it needs [mcp:tools]"#.to_owned(),
         "= allowed         http://127.0.0.1:3000/mcp would be sent:".to_owned(),
         "                  x-auth-subject: alice".to_owned(),
         "                  x-auth-scopes: mcp:admin mcp:tools".to_owned(),

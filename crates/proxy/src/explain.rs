@@ -2,13 +2,17 @@
 //!
 //! The verdict is that of the stages themselves, run here without a request around them; this file only puts it into words.
 
+mod asked;
+
 use std::sync::Arc;
 
 use config::{Config, Scheme, Secret};
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use identity::{Authenticators, Clock, Evidence, Failure, Mark, StartError, Step, observe};
-use mcp::message::{Kind, Message, Messages};
+use http::{HeaderMap, HeaderValue, Method};
+use identity::{Authenticators, Clock, Evidence, Mark, StartError, Step, observe};
+
+use asked::{asked_for, headers, key_header, presented};
+
+use mcp::operation::{Called, Operation};
 
 use crate::ServeError;
 use crate::observe::metrics::Metrics;
@@ -158,43 +162,72 @@ async fn decide(
         }
         refused
     })?;
-    let required = &site.policy.required;
-    let wanted = format!("the route needs [{required}]");
-    let admitted = authorize::admit(&site, &Method::POST, identified);
-    let granted = admitted.and_then(|it| authorize::grant(&site, it, &asked_for(question)));
-    let granted = granted
-        .inspect_err(|_| steps.push(step("route's scopes", Mark::Refused, wanted.clone())))?;
-    if site.is_protected() {
-        steps.push(step("route's scopes", Mark::Passed, wanted));
-    }
-    if let (method, Some(tool)) = &question.call {
-        let method = method.as_deref().unwrap_or("tools/call");
-        let text = format!("{method} {tool:?} may be called");
-        steps.push(step("tool", Mark::Passed, text));
-    }
+    let granted = granted(config, &site, identified, question, steps)?;
     inject::bearable(&granted)?;
     Ok((site, granted))
 }
 
-/// The message that would be sent.
-fn asked_for(question: &Question) -> Call<'_> {
-    let (method, name) = &question.call;
-    if method.is_none() && name.is_none() {
-        return Call::Unread;
-    }
-    let message = Message {
-        kind: Kind::Request,
-        method: method.as_deref().unwrap_or("tools/call").into(),
-        id: None,
-        name: name.as_deref().map(Into::into),
-        uri: None,
-        task_id: None,
-        version: None,
+/// Whether the caller may do what is asked for: the scopes of the route, and what is said of the method and the tool.
+fn granted(
+    config: &Config,
+    site: &Arc<Site>,
+    identified: Identified,
+    question: &Question,
+    steps: &mut Vec<Step>,
+) -> Result<Granted, Refusal> {
+    let policy = &site.policy;
+    let call = asked_for(question);
+    let caller = match &identified {
+        Identified::Proven(caller) => Some(caller),
+        Identified::Anonymous => None,
     };
-    Call::Read(Messages {
-        batch: false,
-        messages: vec![message],
-    })
+    let has_required = caller.is_some_and(|caller| policy.required.is_subset(caller.scopes()));
+    let told = match &call {
+        Call::Unread => None,
+        Call::Read(read) => read.messages.first().map(|message| {
+            let route = config.routes.iter().find(|route| route.name == site.name);
+            let rules = route.map(|route| &*route.access.tools);
+            (
+                message,
+                policy
+                    .access
+                    .told(policy, message, rules.unwrap_or_default()),
+            )
+        }),
+    };
+    let is_open = told.as_ref().is_some_and(|(_, (is_open, _))| *is_open);
+    if site.is_protected() && !is_open {
+        let mark = if has_required {
+            Mark::Passed
+        } else {
+            Mark::Refused
+        };
+        let text = format!("the route needs [{}]", policy.required);
+        steps.push(step("route's scopes", mark, text));
+    }
+    let admitted = authorize::admit(site, &Method::POST, identified);
+    let granted = admitted.and_then(|it| authorize::grant(site, it, &call));
+    if let Some((message, (_, text))) = told {
+        let mark = if granted.is_ok() {
+            Mark::Passed
+        } else {
+            Mark::Refused
+        };
+        let stage = match message.operation() {
+            Operation::Call(Called::Tool(_)) => "tool",
+            Operation::Call(Called::Prompt(_) | Called::Resource(_))
+            | Operation::Handshake
+            | Operation::List(_)
+            | Operation::Response
+            | Operation::Other => "method",
+        };
+        steps.push(step(stage, mark, text));
+        if let Some(refusal) = granted.as_ref().ok().and_then(Granted::rehearsed) {
+            let text = format!("rules would refuse it: {refusal}");
+            steps.push(step("dry_run", Mark::Told, text));
+        }
+    }
+    granted
 }
 
 /// Which route is meant, under which name.
@@ -296,53 +329,10 @@ async fn identified(
     outcome
 }
 
-/// Where a route looks for API keys first.
-fn key_header(config: &Config, accepted: &[usize]) -> HeaderName {
-    let mut accepted = accepted.iter();
-    let header = accepted.find_map(|index| {
-        let keys = config.authenticators.get(*index)?.kind.api_keys()?;
-        keys.header.parse().ok()
-    });
-    header.unwrap_or(HeaderName::from_static("x-api-key"))
-}
-
-/// The headers that a request would have.
-fn headers(question: &Question, key: HeaderName) -> Result<HeaderMap, Refusal> {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: HeaderName, value: &str| {
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| Failure::MalformedCredentials("not ASCII"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        Ok::<_, Refusal>(())
-    };
-    if let Some(token) = &question.token {
-        put(AUTHORIZATION, &format!("Bearer {}", token.expose()))?;
-    }
-    if let Some(value) = &question.api_key {
-        put(key, value.expose())?;
-    }
-    Ok(headers)
-}
-
-fn presented(question: &Question) -> String {
-    let bytes = |secret: &Secret| secret.expose().len();
-    match (&question.token, &question.api_key) {
-        (None, None) => "none".into(),
-        (Some(token), None) => format!("a bearer token of {} bytes", bytes(token)),
-        (None, Some(key)) => format!("an API key of {} bytes", bytes(key)),
-        (Some(token), Some(key)) => format!(
-            "a bearer token of {} bytes and an API key of {}",
-            bytes(token),
-            bytes(key)
-        ),
-    }
-}
-
 /// The authenticators of a route, by index.
 fn accepted<'c>(config: &'c Config, plan: &Plan, site: &Arc<Site>) -> &'c [usize] {
     let mut pairs = config.routes.iter().zip(&plan.sites);
-    let route = pairs.find(|(_, other)| Arc::ptr_eq(other, site));
+    let route = pairs.find(|(_, other)| other.name == site.name);
     match route.map(|(route, _)| &route.auth) {
         Some(config::Auth::Required(requirement)) => &requirement.accept,
         Some(config::Auth::Anonymous) | None => &[],
@@ -357,13 +347,20 @@ fn hints(missed: &[StartError]) -> impl Iterator<Item = String> {
 fn hint(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::Unproven(failure) => Some(failure.hint()),
-        Refusal::MissingCredentials | Refusal::CallerNeeded { .. } => {
-            Some("give --token or --api-key")
-        }
+        Refusal::MissingCredentials => Some(
+            "give --token or --api-key; where something is open to everybody, --method and --tool say what is asked",
+        ),
+        Refusal::CallerNeeded { .. } => Some("give --token or --api-key"),
         Refusal::InsufficientScope { .. } => Some(
             "ask whoever issues the credential for these scopes: a provider grants what the user and the client are entitled to, `portcullis token` takes --scope, a key has them in its entry. If another scope means the same, say so under `scope_map`",
         ),
         Refusal::IdentityTooLarge => Some("have the provider write fewer groups into the token"),
+        Refusal::ExpiredForThis { .. } => Some(
+            "log in anew: the grace of expired_tokens is for tools whose rule asks for nothing",
+        ),
+        Refusal::NotPermitted(_) => Some(
+            "another credential with more scopes would not help: see the rules under `access.tools`",
+        ),
         _ => None, // no other is met here without being explained where it is made
     }
 }

@@ -173,7 +173,7 @@ impl Gateway {
         let shared = Shared::new(clock, metrics, audit, tracer, slots, bound, tls);
         authenticators.observe(shared.metrics.introspections.observer());
         let plan = Plan::build(&config, authenticators, Arc::new(shared))?;
-        for site in &plan.sites {
+        for site in plan.faces() {
             site.introduce();
         }
         if config.sessions.encryption_keys.is_empty()

@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     pub(crate) profile: Profile,
     pub(crate) trust: trust::Rules,
     pub(crate) table: Table,
+    /// One for each route, in the order of the configuration.
     pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) origins: Origins,
     pub(crate) stripping: Stripping,
@@ -55,6 +56,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The routes, each followed by its second path where it has one.
+    pub(crate) fn faces(&self) -> impl Iterator<Item = &Arc<Site>> {
+        let sites = self.sites.iter();
+        sites.flat_map(|site| [site].into_iter().chain(&site.challenging))
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.shared.clock)()
     }
@@ -90,16 +97,23 @@ impl Plan {
         let mut sites = Vec::with_capacity(config.routes.len());
         for (index, route) in config.routes.iter().enumerate() {
             let place = format!("routes[{index}].upstream");
-            let upstream = shared.upstreams.of_route(config, route, &place)?;
-            sites.push(Arc::new(site::site(
-                config,
-                route,
-                &names,
-                &authenticators,
-                &shared.metrics,
-                upstream,
-                &keys,
-            )?));
+            let compiled = |route: &config::Route| {
+                let upstream = shared.upstreams.of_route(config, route, &place)?;
+                site::site(
+                    config,
+                    route,
+                    &names,
+                    &authenticators,
+                    &shared.metrics,
+                    upstream,
+                    &keys,
+                )
+            };
+            let mut site = compiled(route)?;
+            if let Some(second) = site::challenging(route) {
+                site.challenging = Some(Arc::new(compiled(&second)?));
+            }
+            sites.push(Arc::new(site));
         }
         let origins = match &config.server.cors {
             config::Cors::Any => Origins::Any,

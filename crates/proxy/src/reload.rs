@@ -152,7 +152,7 @@ impl Reloader {
             tls.handshakes.resize(new.server.limits.handshakes);
         }
         shared.slots.resize(new.server.limits.connections);
-        for site in &plan.sites {
+        for site in plan.faces() {
             site.upstream.take_certificates();
         }
         // Requests end on the old plan yet, so its routes are told of until the next reload.

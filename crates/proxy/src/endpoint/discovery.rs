@@ -28,17 +28,19 @@ pub(super) fn protected_resource(
                 .as_ref()
                 .is_none_or(|host| host.matches(&arrival.authority))
     };
-    let mut protected = plan.sites.iter().map(|site| &**site).filter(visible);
     let site = if asked.is_empty() || asked == "/" {
-        let all: Vec<&Site> = protected.collect();
+        // second paths have the documents of their own alone
+        let sites = plan.sites.iter().map(|site| &**site);
+        let all: Vec<&Site> = sites.filter(visible).collect();
         match all.as_slice() {
             [only] => Some(*only),
             several => several.iter().find(|site| &*site.path == "/").copied(),
         }
     } else {
         let path = asked.strip_suffix('/').unwrap_or(asked);
-        let mut named: Vec<&Site> = protected
-            .by_ref()
+        let sites = plan.faces().map(|site| &**site);
+        let mut named: Vec<&Site> = sites
+            .filter(visible)
             .filter(|site| &*site.path == path)
             .collect();
         named.sort_by_key(|site| site.host.is_none()); // host before none, as in routing

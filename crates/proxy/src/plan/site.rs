@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) transport: Transport,
     /// Where clients of HTTP+SSE post, without a slash at the end.
     pub(crate) messages: Option<Box<str>>,
+    /// The same route at its `challenge_path`, where nothing is open to everybody (I-12).
+    pub(crate) challenging: Option<Arc<Site>>,
     /// What the route is called under each of [`Names`], by index.
     faces: Vec<Face>,
     /// `None` on routes that ask nobody.
@@ -171,6 +173,7 @@ pub(super) fn site(
         path: route.path.clone(),
         subpaths: route.subpaths,
         transport: route.transport,
+        challenging: None, // made by the plan
         messages: route.messages().map(Into::into),
         faces: names
             .iter()
@@ -208,6 +211,21 @@ fn seals(route: &config::Route, keys: &Arc<Keys>, upstream: &Upstream) -> Option
     }
 }
 
+/// The route as it is at its `challenge_path`: the same in everything, but that all of it needs a credential (I-12).
+pub(super) fn challenging(route: &config::Route) -> Option<config::Route> {
+    let Auth::Required(requirement) = &route.auth else {
+        return None;
+    };
+    let mut second = route.clone();
+    second.path = requirement.challenge_path.clone()?;
+    second.resource = None;
+    second.access.require_authentication = true;
+    // where the upstream has no path of its own, it is asked at the route's
+    let path = &mut second.upstream.path;
+    *path = path.take().or_else(|| Some(route.path.clone()));
+    Some(second)
+}
+
 /// A body is read where the tools that it calls are judged, counted, or told of in the audit trail.
 fn reads(config: &Config, route: &config::Route) -> bool {
     let speaks_mcp = match route.transport {
@@ -232,6 +250,17 @@ fn access(route: &config::Route, required: &Scopes) -> Result<Access, PlanError>
 
 /// Every resource identifier that is this route: an audience may be any of them, and nothing else (SEC-10, SEC-11).
 fn own_resources(config: &Config, route: &config::Route, names: &Names) -> Vec<Box<str>> {
+    // Both paths of a route are one and the same to whoever is let in.
+    let mut routes = config.routes.iter();
+    let first = routes.find(|it| it.name == route.name).unwrap_or(route);
+    let mut own = resources(config, first, names);
+    if let Some(second) = challenging(first) {
+        own.extend(resources(config, &second, names));
+    }
+    own
+}
+
+fn resources(config: &Config, route: &config::Route, names: &Names) -> Vec<Box<str>> {
     if let Some(resource) = &route.resource {
         return vec![resource.clone()];
     }

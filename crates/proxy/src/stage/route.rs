@@ -39,7 +39,10 @@ impl Table {
         Self {
             by_path: ByPath::of(sites, |path| path.into()),
             by_plain: ByPath::of(sites, |path| plain(path).into()),
-            dressed: sites.iter().any(|site| is_dressed(&site.path)),
+            dressed: sites
+                .iter()
+                .flat_map(|site| [site].into_iter().chain(&site.challenging))
+                .any(|site| is_dressed(&site.path)),
         }
     }
 
@@ -69,7 +72,8 @@ impl PartialEq for Target {
 impl ByPath {
     fn of(sites: &[Arc<Site>], spelled: impl Fn(&str) -> Box<str>) -> Self {
         let mut by_path: HashMap<Box<str>, Vec<Arc<Site>>> = HashMap::new();
-        for site in sites {
+        let second = sites.iter().filter_map(|site| site.challenging.as_ref());
+        for site in sites.iter().chain(second) {
             for path in [Some(&site.path), site.messages.as_ref()]
                 .into_iter()
                 .flatten()

@@ -65,6 +65,7 @@ fn route(site: &Site) -> Value {
         "name": site.name,
         "host": site.host.as_ref().map(ToString::to_string),
         "path": site.path,
+        "challenge_path": site.challenging.as_ref().map(|site| &site.path),
         "transport": transport,
         "protected": site.is_protected(),
         "upstream": upstream,

@@ -3,6 +3,8 @@
 //! A message is first put into the words of the route ([`Wanted`]: whether nobody needs a credential for it, and which rule speaks of
 //! it), and then judged with the caller ([`Verdict`]). Nothing else in the gateway decides about a tool.
 
+mod told;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;

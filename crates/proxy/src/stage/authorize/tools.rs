@@ -131,10 +131,6 @@ impl Rule {
         self.deny
     }
 
-    pub(super) fn scopes(&self) -> &Scopes {
-        &self.scopes
-    }
-
     /// Whether the caller has one of its groups, or it names none.
     pub(super) fn takes_group(&self, caller: &Caller) -> bool {
         self.groups.is_empty() || self.groups.iter().any(|group| caller.is_in(group))

@@ -192,6 +192,23 @@ fn rules_are_bounded() {
 }
 
 #[test]
+fn sec_51_patterns_that_are_tried_one_by_one_are_few() {
+    let rules = |count: usize| {
+        let rules: Vec<String> = (0..count)
+            .map(|n| format!("{{match: [a{n}, 'b{n}_*', '*_c{n}', 'd{n}_*_e']}}"))
+            .collect();
+        route(&format!("access: {{ tools: [{}] }}", rules.join(",")))
+    };
+    good(&rules(256));
+    wrong(
+        &rules(300),
+        &[
+            "routes[0].access.tools[256].match: is one pattern too many with a `*` inside or several: there may be 256 in all rules",
+        ],
+    );
+}
+
+#[test]
 fn s0_11_s0_64_public_tools() {
     assert_eq!(
         access("public_tools: [greeting, ping]").public_tools,

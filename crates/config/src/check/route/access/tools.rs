@@ -104,6 +104,15 @@ fn rule(
     }
     for pattern in own {
         earlier.push(index, pattern);
+        if earlier.others.len() == MOST_COMPARED + 1 {
+            notes.wrong(
+                &match_place,
+                Flaw::new(format!(
+                    "is one pattern too many with a `*` inside or several: there may be {MOST_COMPARED} in all rules"
+                ))
+                .hint("names, prefix* and *suffix may be as many as you like: they are looked up, the others are tried one by one"),
+            );
+        }
     }
     Some(ToolRule {
         matches: matches
@@ -130,7 +139,7 @@ struct Earlier {
     others: Vec<(String, usize)>,
 }
 
-/// With more patterns of this form than these, some rules that never count are not found.
+/// So many patterns of this form are compared with each call, one by one, and with each other here.
 const MOST_COMPARED: usize = 256;
 
 impl Earlier {
@@ -140,7 +149,7 @@ impl Earlier {
             self.prefixes.entry(prefix.to_owned()).or_insert(rule);
         } else if let (1, Some(suffix)) = (stars, pattern.strip_prefix('*')) {
             self.suffixes.entry(suffix.to_owned()).or_insert(rule);
-        } else if stars > 0 && self.others.len() < MOST_COMPARED {
+        } else if stars > 0 && self.others.len() <= MOST_COMPARED {
             self.others.push((pattern.clone(), rule));
         }
         self.exact.entry(pattern).or_insert(rule);

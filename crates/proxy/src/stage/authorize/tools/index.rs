@@ -155,6 +155,9 @@ impl Other {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -214,6 +217,36 @@ mod tests {
         check(&[&"a".repeat(128)], &"A".repeat(128), Some(0));
         check(&["*"], &"a".repeat(129), None);
         check(&[], "a", None);
+    }
+
+    /// With as many rules as one likes. Trying them in turn would take hundreds of times as long.
+    #[test]
+    fn sec_51_ten_thousand_rules_cost_a_call_no_more_than_ten() {
+        fn taken(rules: usize) -> Duration {
+            let forms = |at: usize| {
+                [
+                    format!("read_{at}"),
+                    format!("get_{at}_*"),
+                    format!("*_{at}"),
+                ]
+            };
+            let patterns: Vec<_> = (0..rules)
+                .map(|at| (at, forms(at)[at % 3].clone()))
+                .collect();
+            let index = Index::of(patterns.iter().map(|(at, pattern)| (*at, &**pattern)));
+            let once = || {
+                let begun = Instant::now();
+                for name in ["read_3", "get_1_x", "make_2", "nothing_at_all", "get_1x"] {
+                    for _ in 0..1000 {
+                        black_box(index.first(black_box(name)));
+                    }
+                }
+                begun.elapsed()
+            };
+            (0..9).map(|_| once()).min().unwrap()
+        }
+        let (few, many) = (taken(10), taken(10_000));
+        assert!(many < few * 10, "{few:?} {many:?}");
     }
 
     proptest! {
