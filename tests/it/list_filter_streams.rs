@@ -8,6 +8,7 @@ use testbed::recorder::EventStream;
 use testbed::{Reply, World};
 use tokio::time::timeout;
 
+use crate::http_sse;
 use crate::list_filter::{filtered, list};
 use crate::reload::reloaded;
 use crate::support::{config, world};
@@ -180,4 +181,27 @@ async fn sec_57_on_a_filtered_route_other_calls_stream_as_ever() {
     }
     upstream.send("\n\n").await;
     assert_eq!(stream.block().await.as_deref(), Some("data: {\"a\":1}\n\n"));
+}
+
+#[tokio::test]
+async fn x27_sec_57_answers_of_http_sse_are_filtered_on_their_stream() {
+    let route = r#"{ path: /sse, transport: sse, upstream: "{upstream}/api/sse", access: { list_filter: callable, tools: [ { match: "write_*", scopes: ["files:write"] } ], unlisted: allow } }"#;
+    let world = http_sse::old("", route).await;
+    let (mut stream, upstream, address) = http_sse::opened(&world, "/api/message?s=1").await;
+    assert_eq!(
+        upstream.request().header("accept-encoding"),
+        Some("identity")
+    );
+    let request = world.client().post(&address);
+    let request = request.bearer(http_sse::token(&world));
+    let request = request.rpc(1, "tools/list", &json!({}));
+    assert_eq!(request.send().await.is(202).text(), "");
+    upstream
+        .event(
+            r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"read_a"},{"name":"write_a"}]}}"#,
+        )
+        .await;
+    let shown =
+        "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"read_a\"}]}}\n\n";
+    assert_eq!(stream.block().await.as_deref(), Some(shown));
 }
