@@ -62,6 +62,7 @@ mod logs;
 mod manifests;
 mod mcp_bodies;
 mod mcp_headers;
+mod mcp_session_keys;
 mod mcp_sessions;
 mod methods;
 mod minting;
