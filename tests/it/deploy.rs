@@ -51,12 +51,15 @@ fn configurations() -> Vec<(PathBuf, Vec<&'static str>)> {
         .collect()
 }
 
-/// What `check --resolved` makes of a configuration. The certificate of its trial is another one.
+/// What `check --resolved` makes of a configuration. Certificate and key of its trial are others.
 pub(crate) async fn resolved(path: &Path, variables: &[&str]) -> Value {
     let authority = Authority::new();
     authority.write("tls", &["localhost", "mcp.example.com"], GOOD);
     let folder = authority.folder.path().to_str().unwrap();
+    let key = "hex:8c1f0d6a94e25b73af08d41c6e9b3570e2a7c5f81b460d937ec2f5a81946bd03";
+    std::fs::write(authority.path("session.key"), key).unwrap();
     let text = read(path).replace(" /tls/", &format!(" {folder}/"));
+    let text = text.replace(":/keys/", &format!(":{folder}/"));
     let file = authority.path("gateway.yaml");
     std::fs::write(&file, text).unwrap();
     let mut launch = Gateway::launch(program()).arg("check").arg("--resolved");

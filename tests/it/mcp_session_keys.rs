@@ -236,6 +236,19 @@ async fn t_r3_s3_11_whoever_initializes_anew_is_not_asked_about_the_session_befo
         }
         unknown(&ping(&world, id).send().await);
     }
+    // other methods than the handshake's still need a credential, in a batch too; and nobody begins a session in one
+    let batch = |first: &str| {
+        let body = json!([
+            {"jsonrpc": "2.0", "id": 1, "method": first, "params": {}},
+            {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        ]);
+        world.client().post("/mcp").json(&body)
+    };
+    for request in [of(&world, "POST", "gone"), batch("ping")] {
+        let answer = request.send().await;
+        assert!(answer.is(401).header("www-authenticate").is_some());
+    }
+    batch("initialize").send().await.is(400);
     // one's own goes along, and the server decides
     let again = initialize(&world).header("Mcp-Session-Id", &alices);
     assert_eq!(id_in(&again.bearer(world.token()).send().await), alices);

@@ -1,5 +1,7 @@
 """The ways to deploy, read from their own files: what is mounted where, who the user is, which ports and probes there are."""
 
+import base64
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +11,8 @@ import yaml
 
 #: What `openssl` writes for a trial, by the command in deploy/README.md.
 PAIR = ("tls.crt", "tls.key")
+#: What `portcullis key` writes.
+KEY = "base64:" + base64.b64encode(os.urandom(32)).decode()
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Form:
     confine: Callable[[], None] = lambda: None
 
     def configuration(self) -> str:
-        (text,) = [files["gateway.yaml"] for files in self.volumes.values() if files]
+        (text,) = [files["gateway.yaml"] for files in self.volumes.values() if files and "gateway.yaml" in files]
         return text
 
     def public_url(self) -> str:
@@ -71,7 +75,8 @@ def kubernetes(name: str, rendered: str, issuer: str) -> Form:
     for mounted in gateway["volumeMounts"]:
         volume = volumes[mounted["name"]]
         if "secret" in volume:
-            files[mounted["mountPath"]] = None
+            is_pair = volume["secret"]["secretName"].endswith("-tls")
+            files[mounted["mountPath"]] = None if is_pair else {"session.key": KEY}
         else:
             data = maps[volume["configMap"]["name"]]
             files[mounted["mountPath"]] = {file: re.sub(r"issuer: \S+ ", f"issuer: {issuer} ", text) for file, text in data.items()}
