@@ -7,8 +7,8 @@ use testbed::client::{Request, Stream};
 use testbed::recorder::EventStream;
 use testbed::{McpServer, Recorder, Reply, World};
 
-use crate::setting::{program, refused};
-use crate::support::{config, world};
+use crate::setting::refused;
+use crate::support::world;
 
 /// The server has its stream at another path than the gateway.
 pub(crate) const SSE: &str = r#"{ path: /sse, transport: sse, upstream: "{upstream}/api/sse" }"#;

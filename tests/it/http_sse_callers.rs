@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use testbed::client::Request;
-use testbed::{Gateway, Recorder, Reply, World};
+use testbed::{Gateway, Idp, Recorder, Reply, World};
 
 use crate::http_sse::{SSE, begun, endpoint, listen, message, old, opened, speaks, token};
 use crate::reload::reloaded;
@@ -183,7 +183,7 @@ async fn x17_s3_11_nothing_is_open_by_itself_on_either_transport() {
 }
 
 #[tokio::test]
-async fn sse_4_sec_55_a_stream_ends_with_its_token_and_the_session_can_be_left_to_the_server() {
+async fn sse_4_sec_55_a_stream_ends_with_its_token_and_others_stay() {
     let world = old("", SSE).await;
     let short = world
         .client()
@@ -286,6 +286,40 @@ async fn s3_2_a_server_that_has_forgotten_the_session_says_so_itself() {
     world.server.answer_once(Reply::status(404));
     message(&world, &address).send().await.is(404);
     assert_eq!(world.server.last().target, "/m?s=1");
+}
+
+#[tokio::test]
+async fn sse_3_sec_54_gateways_with_one_key_know_each_others_addresses_and_others_do_not() {
+    let idp = Idp::start().await;
+    let server = Recorder::start().await;
+    speaks(&server);
+    let keys = |key: &str| {
+        let keys = format!("sessions: {{ encryption_keys: ['{key}'] }}\n");
+        let yaml = keys + &config("public_url: 'http://127.0.0.1:1'", &[SSE]);
+        yaml.replace("{idp}", idp.issuer())
+            .replace("{upstream}", &server.url())
+    };
+    let one = "base64:Kx0m1u9rQ2cV7tZ4sYb8wE3hJ6nP5aDfGgHjLkMnBvA=".to_owned();
+    let other = "base64:b3TqzWv8uXe1RyCk5NfHs7oJm2LpGa9d0iBx4KtVhQw=".to_owned();
+    let token = idp.token().audience("http://127.0.0.1:1/sse").sign();
+    let first = Gateway::start(program(), &keys(&one)).await;
+    let sent = async {
+        let upstream = server.stream().await;
+        upstream.send(endpoint("/m?s=1")).await;
+        upstream
+    };
+    let listening = first.client().get("/sse").bearer(&token).open();
+    let (mut stream, _upstream) = tokio::join!(listening, sent);
+    let address = stream.event().await.unwrap().data;
+    for (keys, status) in [
+        (keys(&one), 202),
+        (keys(&format!("{other}', '{one}")), 202),
+        (keys(&other), 404),
+    ] {
+        let gateway = Gateway::start(program(), &keys).await;
+        let post = gateway.client().post(&address).call("echo", &json!({}));
+        post.bearer(&token).send().await.is(status);
+    }
 }
 
 /// The event that a list comes in, as the server writes it.

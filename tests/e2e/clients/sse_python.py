@@ -1,4 +1,4 @@
-"""Official Python SDK over HTTP+SSE. Usage: sse_python.py URL MESSAGE"""
+"""Official Python SDK over HTTP+SSE. Usage: sse_python.py URL MESSAGE sse"""
 
 import asyncio
 import json
@@ -23,4 +23,4 @@ async def main(url: str, message: str) -> None:
     print(json.dumps(found | {"login": person.seen}))
 
 
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(*sys.argv[1:3]))

@@ -1,5 +1,8 @@
 """The part of gateway.yaml that the trials of policy.py and the suites are about."""
 
+# Servers of HTTP+SSE, and where each has its stream. They write the address of messages as a path, a path with a slash, a whole URL.
+STREAMS = {"sse-everything": "/sse", "sse-python": "/sse", "sse-absolute": "/deep/er/sse"}
+
 RULES = 'tools: [{ match: "delete_*", scopes: ["mcp:delete"] }, { match: [greeting, whoami, "read_*", change] }]'
 
 
@@ -25,7 +28,16 @@ def written(upstreams: dict[str, str]) -> str:
     auth: {{ {auth} }}
     access: {{ tools: [{{ match: "test_*" }}] }}
 """
-    return "".join([*paged, fixture, *(suite(name, upstreams[name]) for name in ("fixture", "modern"))])
+    streams = [
+        f"""\
+  - path: /{name}
+    transport: sse
+    upstream: "{upstreams[name]}"
+    auth: {{ {auth} }}
+"""
+        for name in STREAMS
+    ]
+    return "".join([*paged, *streams, fixture, *(suite(name, upstreams[name]) for name in ("fixture", "modern"))])
 
 
 def suite(name: str, upstream: str) -> str:

@@ -17,12 +17,16 @@ class World:
         self.logs = logs
         self.logs.mkdir(parents=True, exist_ok=True)
         self.services: list[Service] = []
-        names = ["idp", "everything", "python", "fixture", "modern", "sse", "json"]
+        names = ["idp", "everything", "python", "fixture", "modern", "sse", "json", *routes.STREAMS]
         *ports, self.gateway_port, self.admin_port = free_ports(len(names) + 2)
         self.ports = dict(zip(names, ports))
         self.idp = f"http://127.0.0.1:{self.ports['idp']}"
         self.gateway = f"http://127.0.0.1:{self.gateway_port}"
-        self.upstreams = {name: f"http://127.0.0.1:{port}/mcp" for name, port in self.ports.items() if name != "idp"}
+        self.upstreams = {
+            name: f"http://127.0.0.1:{port}{routes.STREAMS.get(name, '/mcp')}"
+            for name, port in self.ports.items()
+            if name != "idp"
+        }
 
     def __enter__(self) -> "World":
         return self
@@ -55,6 +59,12 @@ class World:
         for framing in ("sse", "json"):
             command = [sys.executable, servers / "paged_server.py", self.ports[framing], framing]
             started[framing] = self.start(f"paged-{framing}", command)
+        streams = {
+            "sse-everything": [NODE, "-r", loopback, everything, "sse"],
+            "sse-python": [sys.executable, servers / "python_server.py", self.ports["sse-python"], "sse"],
+            "sse-absolute": [NODE, servers / "http_sse.mjs"],
+        }
+        started |= {name: self.start(name, command, port[name]) for name, command in streams.items()}
         for name, service in started.items():
             service.wait_until(lambda port=self.ports[name]: accepts(port))
 

@@ -1,4 +1,4 @@
-"""An MCP server on the official Python SDK: speaks every protocol version up to 2026-07-28. Usage: python_server.py PORT"""
+"""An MCP server on the official Python SDK: speaks every protocol version up to 2026-07-28. Usage: python_server.py PORT [sse]"""
 
 import sys
 
@@ -21,4 +21,5 @@ def whoami(ctx: Context) -> dict[str, str]:
     return told | {"authorization": "present" if "authorization" in headers else "absent"}
 
 
-server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+port, transport = int(sys.argv[1]), "sse" if sys.argv[2:] == ["sse"] else "streamable-http"
+server.run(transport, host="127.0.0.1", port=port)
