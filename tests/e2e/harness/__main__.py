@@ -40,12 +40,9 @@ def main() -> int:
             gateway = world.start_gateway(asked.gateway.resolve())
             stage("who is refused", gate.run, world, report)
         stage("client × server", matrix.run, world, report, gated)
-<<<<<<< HEAD
+        stage("client × server over HTTP+SSE", http_sse.run, world, report, gated)
         if gated:
             stage("who may do what", policy.run, world, report)
-=======
-        stage("client × server over HTTP+SSE", http_sse.run, world, report, gated)
->>>>>>> 95cca31 (transport sse: real clients and servers of both SDKs, gateways that share a key; the ledger and the map know it)
         stage("conformance suites", suites.run, world, report, gated)
         if gated:
             report.equal("exit status of the gateway after SIGTERM", gateway.stop(), 0)
