@@ -73,6 +73,10 @@ impl Event {
         for line in Lines::of(&self.raw, self.begins_stream) {
             out.extend_from_slice(line.before);
             if line.field().0 != b"data" {
+                if line.text.is_empty() && line.end == b"\n" && out.ends_with(b"\r") {
+                    // the line between them is gone, and an LF alone would be the other half of a CRLF
+                    out.push(b'\r');
+                }
                 out.extend_from_slice(line.text);
                 out.extend_from_slice(line.end);
             } else if !std::mem::replace(&mut written, true) {

@@ -102,6 +102,17 @@ fn data_of_several_lines_is_one() {
 }
 
 #[test]
+fn sec_56_a_line_that_goes_leaves_no_half_of_a_line_end() {
+    let events = whole("data: a\rdata: b\r\n\n");
+    assert_eq!(
+        text(&events[0].with_data(b"x\ny")),
+        "data: x\rdata: y\r\r\n"
+    );
+    let events = whole("data: a\rid: 1\rdata: b\n\n");
+    assert_eq!(text(&events[0].with_data(b"x")), "data: x\rid: 1\r\r\n");
+}
+
+#[test]
 fn only_the_first_bytes_of_a_stream_are_a_bom() {
     let events = whole("\u{feff}data: x\n\n\u{feff}data: y\n\n");
     assert_eq!(events[0].data(), Some(&b"x"[..]));
