@@ -329,7 +329,7 @@ impl Upstream {
 fn look<B>(answer: &Response<B>, lease: &mut Lease) {
     match answer.status() {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            lease.settle(false)
+            lease.settle(false);
         }
         // The end of a stream says little about who sent it, and may be hours away.
         _ if media_type(answer.headers()) == Kind::EventStream => lease.settle(true),
