@@ -89,7 +89,7 @@ pub enum ListFilter {
     Callable,
 }
 
-/// What it takes to call some tools. Without scopes, groups and `deny`, any authenticated caller may.
+/// What it takes to call some tools. Without scopes, groups and `deny`, whoever the route lets call may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ToolRule {
     /// Names, compared without regard to ASCII case; `*` stands for any characters, also none. Never empty.
