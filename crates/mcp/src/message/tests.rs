@@ -3,6 +3,7 @@ use super::*;
 use crate::operation::{Called, Operation};
 
 mod ambiguous;
+mod properties;
 
 fn one(body: &str) -> Message<'_> {
     let read = read(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
