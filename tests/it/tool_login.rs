@@ -7,7 +7,7 @@ use testbed::client::Request;
 use crate::list_filter::{json_reply, list};
 use crate::support::world;
 
-/// As ChatGPT names itself.
+/// As `ChatGPT` names itself.
 const CHATGPT: &str = "openai-mcp/1.0.0 (ChatGPT)";
 
 fn route(filter: &str) -> String {
