@@ -75,6 +75,7 @@ mod protected_resource;
 mod providers;
 mod proxy_protocol;
 mod rate_limit;
+mod rate_limit_paths;
 mod reload;
 mod reload_streams;
 mod secrets;

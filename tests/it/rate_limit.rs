@@ -14,12 +14,12 @@ use crate::support::{self, MCP, OPEN, config};
 const GUIDE: &str = "window: 60s, max_requests: 100, max_tool_calls: 50";
 
 /// A route with these keys of `rate_limit`.
-fn with(route: &str, limit: &str) -> String {
+pub(crate) fn with(route: &str, limit: &str) -> String {
     let limit = format!(", rate_limit: {{ {limit} }}");
     route.replacen(", upstream", &format!("{limit}, upstream"), 1)
 }
 
-async fn world(route: &str, limit: &str) -> World {
+pub(crate) async fn world(route: &str, limit: &str) -> World {
     limited("", &[&with(route, limit)]).await
 }
 
@@ -41,7 +41,7 @@ fn batch(world: &World, methods: &[&str]) -> Request {
 
 /// What every 429 of a rate says in its head; the wait that it tells.
 #[track_caller]
-fn enough(answer: &Answer, limit: &str, policy: &str) -> u64 {
+pub(crate) fn enough(answer: &Answer, limit: &str, policy: &str) -> u64 {
     answer.is(429);
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!(wait >= 1);
@@ -55,7 +55,7 @@ fn enough(answer: &Answer, limit: &str, policy: &str) -> u64 {
 
 /// 429 of a request that was read: a JSON-RPC error.
 #[track_caller]
-fn enough_calls(answer: &Answer, id: Option<u64>, limit: &str, policy: &str) -> u64 {
+pub(crate) fn enough_calls(answer: &Answer, id: Option<u64>, limit: &str, policy: &str) -> u64 {
     let wait = enough(answer, limit, policy);
     let body = answer.json();
     assert_eq!(body["jsonrpc"], "2.0");
