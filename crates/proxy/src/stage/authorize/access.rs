@@ -33,13 +33,11 @@ pub(crate) struct Access {
 }
 
 /// What nobody needs a credential for (SEC-50).
-#[derive(Default)]
 struct Open {
-    /// `ping` and `notifications/initialized`.
-    handshake: bool,
-    /// `initialize` and `server/discover`: many clients decide by their answer whether to log in at all (I-12).
-    connect: bool,
-    lists: bool,
+    discovery: Discovery,
+    /// Whether `initialize` and `server/discover` are no part of that: many clients decide by their answer whether to log in at all
+    /// (I-12).
+    challenge: ChallengeAt,
     calls: bool,
     tools: HashSet<Box<str>>,
 }
@@ -92,7 +90,7 @@ impl Access {
             scopes.insert(scope)?;
         }
         Ok(Self {
-            open: challenge.map_or_else(Open::default, |challenge| Open::of(access, challenge)),
+            open: challenge.map_or_else(Open::nothing, |challenge| Open::of(access, challenge)),
             tools: Tools::of(&access.tools, access.unlisted, required)?,
             mode: access.mode,
             filter: access.list_filter,
@@ -103,14 +101,8 @@ impl Access {
 
     /// Whether there is anything that nobody needs a credential for.
     pub(crate) fn is_open(&self) -> bool {
-        let Open {
-            handshake,
-            connect,
-            lists,
-            calls,
-            tools,
-        } = &self.open;
-        *handshake || *connect || *lists || *calls || !tools.is_empty()
+        let open = &self.open;
+        open.shakes_hands() || open.calls || !open.tools.is_empty()
     }
 
     /// The scopes of the route and of all rules, for the route's metadata.
@@ -252,10 +244,10 @@ impl Access {
         let is_open = match message.operation() {
             Operation::Call(Called::Tool(name)) => return self.tool(name, rules),
             Operation::Handshake => match &*message.method {
-                "ping" | "notifications/initialized" => self.open.handshake,
-                _ => self.open.connect,
+                "ping" | "notifications/initialized" => self.open.shakes_hands(),
+                _ => self.open.shakes_hands() && self.open.challenge == ChallengeAt::Call,
             },
-            Operation::List(_) => self.open.lists,
+            Operation::List(_) => self.open.discovery == Discovery::Public,
             Operation::Call(Called::Prompt(_) | Called::Resource(_)) => self.open.calls,
             Operation::Response | Operation::Other => false,
         };
@@ -347,19 +339,30 @@ impl<'r> Wanted<'r> {
 }
 
 impl Open {
+    fn nothing() -> Self {
+        Self {
+            discovery: Discovery::Authenticated,
+            challenge: ChallengeAt::Connect,
+            calls: false,
+            tools: HashSet::new(),
+        }
+    }
+
+    /// Whether there is anything to be asked before a login: `ping` and `notifications/initialized`.
+    fn shakes_hands(&self) -> bool {
+        match self.discovery {
+            Discovery::Authenticated => false,
+            Discovery::Handshake | Discovery::Public => true,
+        }
+    }
+
     fn of(access: &config::Access, challenge: ChallengeAt) -> Self {
         if access.require_authentication {
-            return Self::default(); // S0-63
+            return Self::nothing(); // S0-63
         }
-        let (handshake, lists) = match access.discovery {
-            Discovery::Authenticated => (false, false),
-            Discovery::Handshake => (true, false),
-            Discovery::Public => (true, true),
-        };
         Self {
-            handshake,
-            connect: handshake && challenge == ChallengeAt::Call,
-            lists,
+            discovery: access.discovery,
+            challenge,
             calls: access.calls == Calls::Public,
             tools: access.public_tools.iter().cloned().collect(),
         }

@@ -256,7 +256,8 @@ fn any_access() -> impl Strategy<Value = String> {
                     continue;
                 }
                 seen.push(lower);
-                text += &format!("{{ match: \"{pattern}\"{asked} }}, ");
+                let rule = format!("{{ match: \"{pattern}\"{asked} }}, ");
+                text.push_str(&rule);
             }
             let rules = if text.is_empty() {
                 String::new()
