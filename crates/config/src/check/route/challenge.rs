@@ -1,6 +1,6 @@
 //! When clients are sent to log in, where something is public.
 
-use crate::checked::{Access, Auth, ChallengeAt, Route, Transport};
+use crate::checked::{Access, Auth, ChallengeAt, Route};
 use crate::notes::Notes;
 use crate::place::Place;
 use crate::problem::Flaw;
@@ -45,16 +45,6 @@ pub(super) fn path_fits(place: &Place, route: &Route, notes: &mut Notes) {
         return;
     };
     let place = place.key("auth").key("challenge_path");
-    match route.transport {
-        Transport::Mcp | Transport::Http => {}
-        Transport::Sse => notes.wrong(
-            &place,
-            Flaw::new(
-                "has no effect with transport sse: nobody opens its stream without a credential",
-            )
-            .hint("clients are sent to log in at the route's own path already"),
-        ),
-    }
     match requirement.challenge {
         ChallengeAt::Call => {}
         ChallengeAt::Connect => notes.wrong(

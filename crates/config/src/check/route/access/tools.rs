@@ -103,8 +103,9 @@ fn rule(
         own.push(pattern);
     }
     for pattern in own {
+        let before = earlier.others.len();
         earlier.push(index, pattern);
-        if earlier.others.len() == MOST_COMPARED + 1 {
+        if before == MOST_COMPARED && earlier.others.len() > before {
             notes.wrong(
                 &match_place,
                 Flaw::new(format!(

@@ -53,11 +53,6 @@ fn i_12_a_path_that_always_challenges() {
     ] {
         field(&fields(path), "auth.challenge_path", reason);
     }
-    field(
-        &format!("transport: sse, {}", fields("/mcp/login")),
-        "auth.challenge_path",
-        "has no effect with transport sse: nobody opens its stream without a credential",
-    );
     let useless = "has no effect: clients are sent to log in at the route's own path already";
     field(
         "auth: { challenge_path: /mcp/login }",
