@@ -140,7 +140,7 @@ async fn sec_79_the_status_tells_what_is_configured_and_how_it_is() {
     assert!(first["uptime_seconds"].take().as_u64().unwrap() < 60);
     assert!(first["version"].take().as_str().unwrap().contains('.'));
     let route = json!({
-        "name": "/mcp", "host": null, "path": "/mcp", "transport": "mcp", "protected": true,
+        "name": "/mcp", "host": null, "path": "/mcp", "challenge_path": null, "transport": "mcp", "protected": true,
         "upstream": [{ "server": world.server.url(), "standing": "serving", "requests": 0 }],
     });
     let expected = json!({
