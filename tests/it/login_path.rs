@@ -71,6 +71,30 @@ async fn i_12_who_decides_by_initialize_alone_logs_in_at_the_second_path() {
     }
 }
 
+/// SDKs GET a stream by themselves after `initialize`, and log in at a 401: nothing was used yet.
+#[tokio::test]
+async fn i_12_the_stream_that_clients_open_by_themselves_sends_nobody_to_log_in() {
+    let connect = r#"{ path: /connect, upstream: "{upstream}/mcp", auth: { challenge: connect }, access: { discovery: public } }"#;
+    let world = world("", &[ROUTE, connect]).await;
+    let get = |path| {
+        world
+            .client()
+            .get(path)
+            .header("Accept", "text/event-stream")
+    };
+    let answer = refused(&world, get("/open"), 405, "method_not_allowed").await;
+    assert_eq!(answer.answer.header("allow"), Some("POST, OPTIONS"));
+    assert_eq!(answer.answer.header("www-authenticate"), None);
+    for path in ["/open/login", "/connect"] {
+        refused(&world, get(path), 401, "missing_credentials").await;
+    }
+    let delete = world.client().request("DELETE", "/open");
+    refused(&world, delete, 401, "missing_credentials").await;
+    let expired = world.token().expires_in(-5);
+    refused(&world, get("/open").bearer(expired), 401, "expired").await;
+    assert_eq!(world.server.requests(), 0);
+}
+
 #[tokio::test]
 async fn i_12_both_paths_are_one_route_to_whoever_has_logged_in() {
     let world = world("", &[ROUTE, MCP]).await;

@@ -82,6 +82,8 @@ def opened(client: Client, seen: dict, _url: str) -> list[tuple[str, object, obj
         ("call of a stranger", nobody["greeting"], "greeting was done"),
         ("a protected tool, without a login", nobody["whoami"] in ("UnauthorizedError", -32001, 401), True),
         ("call before the login", seen["greeting"], "greeting was done"),
+        ("logins before it is needed", seen["byItself"], 0),
+        ("logins", len(seen["asked"]), 1),
         ("subject", seen["whoami"].get("x-auth-subject"), "alice"),
         ("credential", seen["whoami"].get("authorization"), "absent"),
         ("list after", seen["after"], ALL),
@@ -128,6 +130,7 @@ TRIALS: list[tuple[str, str, list[Client], Judge]] = [
     *(("step-up without refresh", f"callable-{framing}", [V1], stepped_up) for framing in ("sse", "json")),
     ("step-up", "callable-sse", [V1], refreshed_only),
     *(("open", f"open-{framing}", EVERY, opened) for framing in ("sse", "json")),
+    ("login path", "open-sse/login", EVERY, logged_in_at_once),
     ("session", "sessions", [V1, V2[0], PYTHON[0]], kept_apart),
     ("listen", "callable-sse", [V2[1], PYTHON[1]], listened),
 ]
@@ -158,8 +161,5 @@ def run(world: World, report: Report) -> None:
 
 
 def logins(seen: dict) -> str:
-    """The scopes of each login; `1 by itself` where the client began it before it called anything protected."""
-    if "asked" not in seen:
-        return "-"
-    told = ", then ".join(seen["asked"])
-    return told + (" (before any call)" if seen.get("byItself") else "")
+    """The scopes of each."""
+    return ", then ".join(seen.get("asked", ["-"]))

@@ -8,6 +8,7 @@ mod tools;
 
 use std::sync::Arc;
 
+use config::Transport;
 use http::Method;
 use identity::{Caller, Timestamp};
 use oauth::Scopes;
@@ -73,12 +74,24 @@ pub(crate) fn admit(
         Identified::Anonymous => {
             let is_open = policy.access.is_open() && method == Method::POST;
             if policy.asks && !is_open {
-                return Err(Refusal::MissingCredentials);
+                return Err(no_credential(site, method));
             }
             None
         }
     };
     Ok(Admitted { caller })
+}
+
+/// 401, or 405 for the stream that clients open by themselves after a handshake without a credential: a 401 would send them to log in before
+/// anything asks for it, and 405 says that there is no such stream (I-12). Over HTTP+SSE nothing begins without one.
+fn no_credential(site: &Site, method: &Method) -> Refusal {
+    if *method == Method::GET && site.transport == Transport::Mcp && site.policy.access.waits() {
+        return Refusal::MethodNotAllowed {
+            method: method.clone(),
+            allow: "POST, OPTIONS",
+        };
+    }
+    Refusal::MissingCredentials
 }
 
 /// 401 without a caller where one is needed, 403 where a scope or the operator's leave is missing.

@@ -105,6 +105,11 @@ impl Access {
         open.shakes_hands() || open.calls || !open.tools.is_empty()
     }
 
+    /// Whether clients come through their handshake without a credential, and are sent to log in by what they use then (I-12).
+    pub(crate) fn waits(&self) -> bool {
+        self.open.waits()
+    }
+
     /// The scopes of the route and of all rules, for the route's metadata.
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
@@ -245,7 +250,7 @@ impl Access {
             Operation::Call(Called::Tool(name)) => return self.tool(name, rules),
             Operation::Handshake => match &*message.method {
                 "ping" | "notifications/initialized" => self.open.shakes_hands(),
-                _ => self.open.shakes_hands() && self.open.challenge == ChallengeAt::Call,
+                _ => self.open.waits(),
             },
             Operation::List(_) => self.open.discovery == Discovery::Public,
             Operation::Call(Called::Prompt(_) | Called::Resource(_)) => self.open.calls,
@@ -354,6 +359,11 @@ impl Open {
             Discovery::Authenticated => false,
             Discovery::Handshake | Discovery::Public => true,
         }
+    }
+
+    /// Whether `initialize` and `server/discover` are among it.
+    fn waits(&self) -> bool {
+        self.shakes_hands() && self.challenge == ChallengeAt::Call
     }
 
     fn of(access: &config::Access, challenge: ChallengeAt) -> Self {
