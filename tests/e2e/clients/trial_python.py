@@ -70,7 +70,7 @@ async def login_path() -> dict:
     person = Person()
     async with application(person) as client:
         at_first = len(person.asked)
-        return {"atFirst": at_first, "whoami": json.loads(await call(client, "whoami")), "resource": person.seen["resource"]}
+        return {"atFirst": at_first, "whoami": json.loads(await call(client, "whoami")), "resource": person.seen["resource"], "asked": person.asked}
 
 
 async def session() -> dict:

@@ -94,7 +94,8 @@ const trials = {
   async 'login path'(sdk) {
     const application = await new Application(sdk).connect();
     const atFirst = application.login.asked.length;
-    return { atFirst, whoami: JSON.parse(await application.call('whoami')), resource: application.login.seen?.resource };
+    const whoami = JSON.parse(await application.call('whoami'));
+    return { atFirst, whoami, resource: application.login.seen?.resource, asked: application.login.asked };
   },
 
   // A session belongs to who began it: across connections, not to anybody else, and not after its end.
