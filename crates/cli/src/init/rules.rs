@@ -10,8 +10,6 @@ use proxy::Tool;
 
 /// Characters of a server's words that a comment repeats.
 const WORDS: usize = 90;
-/// The longest name that a rule can have.
-const NAME: usize = 128;
 
 /// How much a tool may do, by its own words. What is unclear is the worst (the protocol's own default).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +99,7 @@ fn by_name(tools: &[Tool]) -> (BTreeMap<String, (Reach, &Tool)>, Vec<&str>) {
     let mut ruled: BTreeMap<String, (Reach, &Tool)> = BTreeMap::new();
     let mut others = Vec::new();
     for tool in tools {
-        if !is_name(&tool.name) {
+        if !config::is_ruled(&tool.name) {
             others.push(&*tool.name);
             continue;
         }
@@ -113,12 +111,6 @@ fn by_name(tools: &[Tool]) -> (BTreeMap<String, (Reach, &Tool)>, Vec<&str>) {
         }
     }
     (ruled, others)
-}
-
-/// Whether rules can speak of it (contract, "Access").
-pub(super) fn is_name(name: &str) -> bool {
-    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
-    (1..=NAME).contains(&name.len()) && name.bytes().all(of_name)
 }
 
 /// Title and description in one line.

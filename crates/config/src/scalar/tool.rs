@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::Scalar;
 use crate::problem::Flaw;
 
-/// The longest name that is called where rules stand (SEC-51).
-pub(crate) const LONGEST: usize = 128;
+/// The longest name that is called where rules stand, in bytes (SEC-51).
+pub const LONGEST: usize = 128;
 
-/// Whether rules can speak of a tool of this name at all (SEC-51).
-pub(crate) fn is_ruled(name: &str) -> bool {
+/// Whether rules can speak of a tool of this name at all: `[A-Za-z0-9_./-]{1,128}` (SEC-51).
+pub fn is_ruled(name: &str) -> bool {
     (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_of_name)
 }
 

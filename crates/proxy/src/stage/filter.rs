@@ -9,14 +9,11 @@ mod view;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
     ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::{Method, Response};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use mcp::operation::Operation;
 use tokio::time::timeout;
 
@@ -24,7 +21,7 @@ use crate::body::{Body, Kept};
 use crate::plan::{Plan, Site};
 use crate::stage::authorize::Granted;
 use crate::stage::forward::{Kind, media_type};
-use crate::stage::inspect::{Call, Held, readable};
+use crate::stage::inspect::{Call, Unwhole, gather, readable};
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
 use crate::upstream::Download;
@@ -128,8 +125,13 @@ pub(crate) async fn answer(
 }
 
 /// An answer in JSON, read to its end.
-async fn whole(plan: &Plan, view: &View, incoming: Download) -> Result<Body, Refusal> {
-    let (bytes, mut held) = collect(plan, incoming).await?;
+async fn whole(plan: &Plan, view: &View, mut incoming: Download) -> Result<Body, Refusal> {
+    const UNWHOLE: Unwhole = Unwhole {
+        too_long: |_| Refusal::UpstreamAnswer("a list answer over server.limits.list_bytes"),
+        broken: || Refusal::UpstreamAnswer("a list answer broke off"),
+    };
+    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
+    let bytes = gather(&mut incoming, plan.list_bytes, &mut held, &UNWHOLE).await?;
     if bytes.is_empty() {
         return Ok(Body::empty());
     }
@@ -140,35 +142,4 @@ async fn whole(plan: &Plan, view: &View, incoming: Download) -> Result<Body, Ref
     };
     held.keep(shown.len())?;
     Ok(Body::Kept(Kept::new(shown, held)))
-}
-
-async fn collect(plan: &Plan, mut incoming: Download) -> Result<(Bytes, Held), Refusal> {
-    const TOO_LONG: Refusal =
-        Refusal::UpstreamAnswer("a list answer over server.limits.list_bytes");
-    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
-    if incoming.size_hint().lower() > plan.list_bytes {
-        return Err(TOO_LONG);
-    }
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    let mut length = 0_u64;
-    while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|_| Refusal::UpstreamAnswer("a list answer broke off"))?;
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        length = length.saturating_add(piece.len() as u64);
-        if length > plan.list_bytes {
-            return Err(TOO_LONG);
-        }
-        held.more(piece.len())?;
-        if first.is_empty() && all.is_empty() {
-            first = piece; // most answers come in one
-            continue;
-        }
-        all.extend_from_slice(&std::mem::take(&mut first));
-        all.extend_from_slice(&piece);
-    }
-    let bytes = if all.is_empty() { first } else { all.freeze() };
-    Ok((bytes, held))
 }

@@ -3,13 +3,12 @@
 //!
 //! Where it is read it is understood or refused: what two parsers could read in two ways is refused, not guessed at (SEC-53).
 
+mod gather;
 mod memory;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use mcp::headers::Mirrored;
 use mcp::message::{self, Messages};
 use tokio::time::timeout;
@@ -18,6 +17,7 @@ use crate::plan::{Plan, Site};
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
 
+pub(crate) use gather::{Unwhole, gather};
 pub(crate) use memory::{Held, Memory};
 
 /// What is known of what a request asks for.
@@ -44,9 +44,6 @@ pub(crate) async fn body(
     }
     readable(&arrival.head.headers)?;
     let limit = site.injection.body_limit;
-    if arrival.body.size_hint().lower() > limit {
-        return Err(Refusal::BodyTooLarge { limit }); // before a client that waits for `100 Continue` sends it
-    }
     let deadline = site.injection.body_deadline;
     let collected = collect(plan, limit, arrival);
     let body = timeout(deadline, collected).await;
@@ -83,35 +80,13 @@ pub(crate) fn mirrored(headers: &HeaderMap, call: &Call<'_>) -> Result<(), Refus
     Ok(mcp::headers::compare(&mirrored, messages)?)
 }
 
-/// A body of one piece is taken as it is; one that comes in several is put together once.
 async fn collect(plan: &Plan, limit: u64, arrival: &mut Arrival) -> Result<Body, Refusal> {
-    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
-    let (mut whole, mut length) = (Bytes::new(), 0_u64);
-    let mut pieces = BytesMut::new();
-    while let Some(frame) = arrival.body.frame().await {
-        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
-        let Ok(piece) = frame.into_data() else {
-            continue; // trailers say nothing (SEC-33)
-        };
-        length = length.saturating_add(piece.len() as u64);
-        if length > limit {
-            return Err(Refusal::BodyTooLarge { limit });
-        }
-        held.more(piece.len())?;
-        if !pieces.is_empty() {
-            pieces.extend_from_slice(&piece);
-        } else if whole.is_empty() {
-            whole = piece;
-        } else {
-            pieces.extend_from_slice(&whole);
-            pieces.extend_from_slice(&piece);
-        }
-    }
-    let bytes = if pieces.is_empty() {
-        whole
-    } else {
-        pieces.freeze()
+    const UNWHOLE: Unwhole = Unwhole {
+        too_long: |limit| Refusal::BodyTooLarge { limit },
+        broken: || Refusal::BodyBroken,
     };
+    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
+    let bytes = gather(&mut arrival.body, limit, &mut held, &UNWHOLE).await?;
     Ok(Body { bytes, _held: held })
 }
 

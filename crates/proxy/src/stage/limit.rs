@@ -296,7 +296,7 @@ pub(crate) fn stream(
             Ok(Ticket::Owed)
         }
         // Answers to messages of HTTP+SSE come on the stream, which has its place.
-        _ => Ok(Ticket::Owed),
+        (Transport::Mcp | Transport::Sse | Transport::Http, _) => Ok(Ticket::Owed),
     }
 }
 

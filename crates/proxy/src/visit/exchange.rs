@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ANSWER, FAREWELL, PATIENCE, VisitError};
 use crate::outward::{self, Post};
+use crate::stage::forward::{Kind, media_type};
 
 /// So much of a server's words is repeated.
 const WORDS: usize = 200;
@@ -167,26 +168,19 @@ async fn answer(head: &Parts, body: Incoming, id: u64) -> Result<Option<Value>, 
         status if status.is_redirection() => return Ok(None),
         _ => {}
     }
-    let kind = head.headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("text/event-stream") {
-        return of_stream(body, id).await;
-    }
-    if kind.eq_ignore_ascii_case("application/json") {
-        let whole = whole(body).await?;
-        let message = serde_json::from_slice::<Value>(&whole).ok();
-        // an error may have no id, where the request was not understood
-        return Ok(
-            message.filter(|message| is_answer(message, id) || message.get("error").is_some())
-        );
-    }
-    if head.status == StatusCode::OK {
-        return Err(VisitError::NotMcp(
+    match media_type(&head.headers) {
+        Kind::EventStream => of_stream(body, id).await,
+        Kind::Json => {
+            let whole = whole(body).await?;
+            let message = serde_json::from_slice::<Value>(&whole).ok();
+            // an error may have no id, where the request was not understood
+            Ok(message.filter(|message| is_answer(message, id) || message.get("error").is_some()))
+        }
+        Kind::Other if head.status == StatusCode::OK => Err(VisitError::NotMcp(
             "its answer is neither JSON nor an event stream",
-        ));
+        )),
+        Kind::Other => Ok(None),
     }
-    Ok(None)
 }
 
 fn is_answer(message: &Value, id: u64) -> bool {

@@ -105,8 +105,7 @@ impl Learned {
 
     /// A label for this name, if it is one that MCP would have a tool called by, and there is room.
     fn learn(&self, name: &str) -> Option<Arc<Tool>> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
-        if !(1..=128).contains(&name.len()) || !name.bytes().all(is_plain) {
+        if !config::is_ruled(name) {
             return None;
         }
         if let Some(tool) = self.find(name) {

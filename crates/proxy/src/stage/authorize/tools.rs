@@ -11,9 +11,6 @@ use oauth::scope::InvalidScope;
 
 use index::Index;
 
-/// The longest name that rules speak of, in bytes.
-const LONGEST: usize = 128;
-
 /// The rules of a route, in their order.
 pub(super) struct Tools {
     rules: Vec<Rule>,
@@ -101,7 +98,7 @@ impl Tools {
         if self.rules.is_empty() {
             return Ruling::Silent;
         }
-        if !is_plain(name) {
+        if !config::is_ruled(name) {
             return Ruling::Unnameable;
         }
         let first = self.index.first(name);
@@ -113,12 +110,6 @@ impl Tools {
             },
         }
     }
-}
-
-/// `[A-Za-z0-9_./-]{1,128}`
-fn is_plain(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
-    (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain)
 }
 
 impl Rule {

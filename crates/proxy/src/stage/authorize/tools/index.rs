@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::LONGEST;
+use config::LONGEST_TOOL_NAME as LONGEST;
 
 /// Patterns by their form, each with the place of its rule. Everything is in lower case: names are judged without their case.
 pub(super) struct Index {
