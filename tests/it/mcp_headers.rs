@@ -47,8 +47,8 @@ async fn passes(world: &World, request: Request) {
 }
 
 #[tokio::test]
-async fn hdr_3_hdr_4_hdr_5_open_2_open_4_sec_58_what_does_not_agree_with_the_body_is_400_and_32020()
-{
+async fn hdr_3_hdr_4_hdr_5_tm_13_open_2_open_4_sec_58_what_does_not_agree_with_the_body_is_400_and_32020()
+ {
     let world = world("", &[READ]).await;
     let name = ("Mcp-Name", "echo");
     passes(&world, call(&world, "echo", &[VERSION, METHOD, name])).await;

@@ -4,7 +4,7 @@ use crate::setting::refused;
 use crate::support::{MCP, WEB, world};
 
 #[tokio::test]
-async fn sec_32_an_mcp_route_takes_its_four_methods() {
+async fn sec_32_tm_1_an_mcp_route_takes_its_four_methods() {
     let world = world("", &[MCP]).await;
     for method in ["POST", "GET", "DELETE"] {
         let request = world.client().request(method, "/mcp").bearer(world.token());

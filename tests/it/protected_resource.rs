@@ -63,7 +63,7 @@ async fn prm_10_a_bad_token_does_not_keep_the_document_away() {
 }
 
 #[tokio::test]
-async fn prm_5_prm_7_t_p15_t_p16_the_resource_is_what_was_typed_in_either_slash_form() {
+async fn prm_5_prm_7_trap_4_t_p15_t_p16_the_resource_is_what_was_typed_in_either_slash_form() {
     let world = world("", &[MCP]).await;
     for path in ["/mcp", "/mcp/"] {
         let (url, document) = found_by_challenge(&world.client(), path).await;
