@@ -116,6 +116,64 @@ async fn s0_50_x11_what_a_body_is_does_not_depend_on_what_it_says_it_is() {
 }
 
 #[tokio::test]
+async fn sec_53_x11_json_that_is_a_form_with_a_call_in_it_is_refused() {
+    let world = world("", &[PUBLIC]).await;
+    // to a server that reads forms too, and goes by the type, this is a call of `echo`
+    for separator in ["&", ";"] {
+        let fields = [
+            "x",
+            "jsonrpc=2.0",
+            "id=1",
+            "method=tools/call",
+            "params[name]=echo",
+            "y",
+        ];
+        let body =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", fields.join(separator): 1});
+        for media in [
+            "application/x-www-form-urlencoded",
+            "Application/X-WWW-Form-URLencoded; x=application/json",
+        ] {
+            let request = anonymous(&world, body.to_string()).header("Content-Type", media);
+            refused(&world, request, 400, "ambiguous_request").await;
+        }
+        let request =
+            anonymous(&world, body.to_string()).header("Content-Type", "application/json");
+        request.send().await.is(200);
+    }
+    let one_field = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let request =
+        anonymous(&world, one_field).header("Content-Type", "application/x-www-form-urlencoded");
+    request.send().await.is(200);
+}
+
+#[tokio::test]
+async fn sec_57_who_sends_slowly_or_much_keeps_nobody_else_out() {
+    let limits = "limits: { inspect_memory: 4MiB, body_bytes: 1MiB, list_bytes: 1MiB }";
+    let world = world(limits, &[PUBLIC]).await;
+    let list = |length: usize| {
+        let words = "x".repeat(length);
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"x": words}})
+            .to_string()
+    };
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut connection = world.client().connect().await;
+        let host = world.gateway.address();
+        let head = format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1048576\r\n\r\n");
+        connection.write(head.as_bytes()).await;
+        connection.write(&vec![b' '; 1_000_000]).await;
+        slow.push(connection);
+    }
+    // what was written is read at some time, and then this address has no share left
+    let full = async { while anonymous(&world, list(900_000)).send().await.status != 503 {} };
+    let soon = tokio::time::timeout(std::time::Duration::from_secs(20), full);
+    soon.await.expect("an address has a share of the memory");
+    let known = anonymous(&world, list(900_000)).bearer(world.token());
+    known.send().await.is(200);
+}
+
+#[tokio::test]
 async fn tl_12_posted_responses_are_no_calls_and_not_for_everybody() {
     let world = world("", &[PUBLIC]).await;
     for response in [

@@ -54,18 +54,23 @@ pub(crate) enum Body {
 
 /// What was collected of an answer, and its share of the memory for that.
 pub(crate) struct Kept {
-    /// `None` once it is sent.
-    bytes: Option<Bytes>,
+    /// Empty once it is sent.
+    bytes: Bytes,
     _held: Held,
 }
 
 impl Kept {
     pub(crate) fn new(bytes: Bytes, held: Held) -> Self {
-        Self {
-            bytes: Some(bytes),
-            _held: held,
-        }
+        Self { bytes, _held: held }
     }
+}
+
+/// The next piece of what is long. A connection takes whatever it is given at once and asks for more when that is sent: so what
+/// its peer does not read stays here, where it is counted.
+pub(crate) fn piece(bytes: &mut Bytes) -> Option<Bytes> {
+    const MOST: usize = 64 * 1024;
+    let next = bytes.split_to(bytes.len().min(MOST));
+    Some(next).filter(|next| !next.is_empty())
 }
 
 /// The upstream broke off, or the stream was ended on purpose without a clean end.
@@ -98,9 +103,8 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => {
-                Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b))))
-            }
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Kept(kept) => Poll::Ready(piece(&mut kept.bytes).map(|b| Ok(Frame::data(b)))),
             Self::Sifted(sieve) => sieve.poll_frame(cx),
             Self::Passed(incoming) => poll_data(incoming, cx),
             Self::Tended(tended) => tended.poll_frame(cx),
@@ -109,7 +113,8 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => bytes.is_none(),
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Kept(kept) => kept.bytes.is_empty(),
             Self::Passed(incoming) => incoming.is_end_stream(),
             Self::Sifted(_) | Self::Tended(_) => false,
         }
@@ -117,9 +122,8 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes) | Self::Kept(Kept { bytes, .. }) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
-            }
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Kept(kept) => SizeHint::with_exact(kept.bytes.len() as u64),
             Self::Passed(incoming) => incoming.size_hint(),
             Self::Sifted(_) | Self::Tended(_) => SizeHint::default(),
         }
@@ -249,5 +253,31 @@ impl Counted {
                 Poll::Ready(Some(Err(Cut::Late(self.deadline))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::stage::inspect::{Memory, Most};
+
+    #[tokio::test]
+    async fn sec_57_what_was_collected_is_handed_on_in_pieces_and_counts_until_the_last_is_taken() {
+        let memory = Memory::new();
+        let share = || memory.hold(Most::among(200_000, 200_000), None, [127, 0, 0, 1].into());
+        let mut held = share();
+        held.more(150_000).unwrap();
+        let mut body = Body::Kept(Kept::new(vec![b'x'; 150_000].into(), held));
+        let mut lengths = Vec::new();
+        while !body.is_end_stream() {
+            assert!(share().more(60_000).is_err(), "{lengths:?}");
+            let piece = body.frame().await.unwrap().unwrap();
+            lengths.push(piece.into_data().unwrap().len());
+        }
+        assert_eq!(lengths, [65_536, 65_536, 18_928]);
+        drop(body);
+        share().more(200_000).unwrap();
     }
 }

@@ -54,9 +54,9 @@ async fn walk(
     let admitted = authorize::admit(&site, &arrival.head.method, caller)?; // 401: before a byte of the body, where nothing in it could change that
     route::messages(&site, &arrival)?; // 405: that a stream takes no messages is said to who may open it
     limit::request(plan, &site, &admitted, &arrival)?; // 429: what one caller may ask for
-    let body = record.body(inspect::body(plan, &site, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
+    let body = record.body(inspect::body(plan, &site, &admitted, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
     let call = record.call(
-        inspect::call(body.as_ref())?,
+        inspect::call(body.as_ref(), &arrival.head.headers)?,
         body.as_ref(),
         &arrival.head.headers,
     ); // 400: understood, or refused
@@ -66,7 +66,7 @@ async fn walk(
     limit::calls(plan, &site, &granted, &call, &arrival)?; // 429: after 403, so that what is not allowed costs no call
     let mut session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
-    let filter = filter::wanted(&site, &granted, &call, &mut arrival);
+    let filter = filter::wanted(plan, &site, &granted, &call, &mut arrival);
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
     let answer = forward::send(&site, outbound, &mut session.way, record.upstream()).await?; // 408, 413, 502, 504: streams both ways

@@ -19,9 +19,9 @@ use crate::server::Terms;
 use crate::shared::Shared;
 use crate::stage::cors::Origins;
 use crate::stage::inject::strip::Stripping;
-use crate::stage::limit;
 use crate::stage::route::Table;
 use crate::stage::trust;
+use crate::stage::{inspect, limit};
 use names::Names;
 pub(crate) use site::Site;
 
@@ -39,7 +39,7 @@ pub(crate) struct Plan {
     pub(crate) limits: limit::Rules,
     pub(crate) sse_keepalive: Option<Duration>,
     /// What all bodies that are looked at may take together, in bytes.
-    pub(crate) inspect_memory: u64,
+    pub(crate) inspect_memory: inspect::Most,
     /// How long an answer may be in which there may be a list that is filtered, in bytes; an event, where it is a stream.
     pub(crate) list_bytes: u64,
     pub(crate) authenticators: Arc<Authenticators>,
@@ -146,7 +146,7 @@ impl Plan {
                 .collect(),
             limits: limit::Rules::of(&config.server.limits),
             sse_keepalive: config.server.sse_keepalive,
-            inspect_memory: config.server.limits.inspect_memory,
+            inspect_memory: inspect::Most::of(&config.server.limits),
             list_bytes: config.server.limits.list_bytes,
             authenticators,
             hsts: config.server.hsts.as_ref().and_then(hsts),

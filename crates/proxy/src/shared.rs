@@ -68,7 +68,7 @@ impl Shared {
             tracer,
             drain: Drain::new(),
             limits: limit::Tables::new(),
-            inspected: inspect::Memory::default(),
+            inspected: inspect::Memory::new(),
             slots,
             reloads: Reloads::new(),
             started: Instant::now(),

@@ -68,7 +68,9 @@ pub(crate) enum Refusal {
     HeaderMismatch(&'static str),
     #[error("unsupported media: {0}")]
     UnsupportedMedia(&'static str),
-    #[error("the memory for request bodies is full (server.limits.inspect_memory)")]
+    #[error(
+        "the memory for request bodies, or this caller's share of it, is full (server.limits.inspect_memory)"
+    )]
     InspectionFull,
     #[error("session refused: {0}")]
     ForeignSession(&'static str),

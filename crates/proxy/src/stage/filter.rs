@@ -21,7 +21,7 @@ use crate::body::{Body, Kept};
 use crate::plan::{Plan, Site};
 use crate::stage::authorize::Granted;
 use crate::stage::forward::{Kind, media_type};
-use crate::stage::inspect::{Call, Unwhole, gather, readable};
+use crate::stage::inspect::{Call, Held, Unwhole, gather, readable};
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
 use crate::upstream::Download;
@@ -30,7 +30,11 @@ pub(crate) use sieve::Sieve;
 use view::View;
 
 /// What has to be done to the answer.
-pub(crate) struct Filter(View);
+pub(crate) struct Filter {
+    view: View,
+    /// The caller's share of what all bodies may take together.
+    held: Held,
+}
 
 /// What describes the bytes that the upstream sent, and not those that are shown.
 const OF_OTHER_BYTES: [HeaderName; 9] = [
@@ -47,6 +51,7 @@ const OF_OTHER_BYTES: [HeaderName; 9] = [
 
 /// Before the request is forwarded: whether its answer may hold a list, and that it must come in plain bytes then.
 pub(crate) fn wanted(
+    plan: &Plan,
     site: &Arc<Site>,
     granted: &Granted,
     call: &Call<'_>,
@@ -70,7 +75,11 @@ pub(crate) fn wanted(
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
-    Some(Filter(View::of(site, granted.caller())))
+    let memory = &plan.shared.inspected;
+    Some(Filter {
+        view: View::of(site, granted.caller()),
+        held: memory.hold(plan.inspect_memory, granted.caller(), arrival.client),
+    })
 }
 
 /// What the caller gets.
@@ -80,7 +89,7 @@ pub(crate) async fn answer(
     filter: Option<Filter>,
     answer: Response<Body>,
 ) -> Result<Response<Body>, Refusal> {
-    let Some(Filter(view)) = filter else {
+    let Some(Filter { view, held }) = filter else {
         return Ok(answer);
     };
     let (mut head, body) = answer.into_parts();
@@ -95,14 +104,16 @@ pub(crate) async fn answer(
         _ if readable(&head.headers).is_err() => Err(Refusal::UpstreamAnswer(
             "a list is encoded, although it was asked for in plain UTF-8",
         )),
-        Kind::EventStream => Ok(Body::Sifted(Box::new(Sieve::new(plan, view, incoming)))),
+        Kind::EventStream => Ok(Body::Sifted(Box::new(Sieve::new(
+            plan, view, held, incoming,
+        )))),
         Kind::Json => {
             if view.varies() {
                 head.headers
                     .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             let late = site.upstream.response_head;
-            let shown = timeout(late, whole(plan, &view, incoming)).await;
+            let shown = timeout(late, whole(plan, &view, held, incoming)).await;
             shown.unwrap_or(Err(Refusal::UpstreamLate(late)))
         }
         Kind::Other => Err(Refusal::UpstreamAnswer(
@@ -125,12 +136,16 @@ pub(crate) async fn answer(
 }
 
 /// An answer in JSON, read to its end.
-async fn whole(plan: &Plan, view: &View, mut incoming: Download) -> Result<Body, Refusal> {
+async fn whole(
+    plan: &Plan,
+    view: &View,
+    mut held: Held,
+    mut incoming: Download,
+) -> Result<Body, Refusal> {
     const UNWHOLE: Unwhole = Unwhole {
         too_long: |_| Refusal::UpstreamAnswer("a list answer over server.limits.list_bytes"),
         broken: || Refusal::UpstreamAnswer("a list answer broke off"),
     };
-    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
     let bytes = gather(&mut incoming, plan.list_bytes, &mut held, &UNWHOLE).await?;
     if bytes.is_empty() {
         return Ok(Body::empty());

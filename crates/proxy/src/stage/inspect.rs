@@ -14,11 +14,12 @@ use mcp::message::{self, Messages};
 use tokio::time::timeout;
 
 use crate::plan::{Plan, Site};
+use crate::stage::authorize::Admitted;
 use crate::stage::trust::Arrival;
 use crate::stop::Refusal;
 
 pub(crate) use gather::{Unwhole, gather};
-pub(crate) use memory::{Held, Memory};
+pub(crate) use memory::{Held, Memory, Most};
 
 /// What is known of what a request asks for.
 pub(crate) enum Call<'b> {
@@ -37,6 +38,7 @@ pub(crate) struct Body {
 pub(crate) async fn body(
     plan: &Plan,
     site: &Site,
+    admitted: &Admitted,
     arrival: &mut Arrival,
 ) -> Result<Option<Body>, Refusal> {
     if !site.reads || arrival.head.method != Method::POST {
@@ -45,7 +47,9 @@ pub(crate) async fn body(
     readable(&arrival.head.headers)?;
     let limit = site.injection.body_limit;
     let deadline = site.injection.body_deadline;
-    let collected = collect(plan, limit, arrival);
+    let memory = &plan.shared.inspected;
+    let held = memory.hold(plan.inspect_memory, admitted.caller(), arrival.client);
+    let collected = collect(held, limit, arrival);
     let body = timeout(deadline, collected).await;
     let body = body.map_err(|_| Refusal::BodyTimeout(deadline))??;
     arrival.read = Some(body.bytes.clone());
@@ -53,11 +57,14 @@ pub(crate) async fn body(
 }
 
 /// What it asks for.
-pub(crate) fn call(body: Option<&Body>) -> Result<Call<'_>, Refusal> {
-    match body {
-        None => Ok(Call::Unread),
-        Some(body) => Ok(Call::Read(message::read(&body.bytes)?)),
+pub(crate) fn call<'b>(body: Option<&'b Body>, headers: &HeaderMap) -> Result<Call<'b>, Refusal> {
+    let Some(Body { bytes, .. }) = body else {
+        return Ok(Call::Unread);
+    };
+    if says_form(headers) && bytes.iter().any(|byte| matches!(byte, b'&' | b';')) {
+        return Err(Refusal::Ambiguous("JSON that is a form of several fields"));
     }
+    Ok(Call::Read(message::read(bytes)?))
 }
 
 /// What headers repeat of the body must agree with it (HDR-3, SEC-58).
@@ -80,14 +87,23 @@ pub(crate) fn mirrored(headers: &HeaderMap, call: &Call<'_>) -> Result<(), Refus
     Ok(mcp::headers::compare(&mirrored, messages)?)
 }
 
-async fn collect(plan: &Plan, limit: u64, arrival: &mut Arrival) -> Result<Body, Refusal> {
+async fn collect(mut held: Held, limit: u64, arrival: &mut Arrival) -> Result<Body, Refusal> {
     const UNWHOLE: Unwhole = Unwhole {
         too_long: |limit| Refusal::BodyTooLarge { limit },
         broken: || Refusal::BodyBroken,
     };
-    let mut held = plan.shared.inspected.hold(plan.inspect_memory);
     let bytes = gather(&mut arrival.body, limit, &mut held, &UNWHOLE).await?;
     Ok(Body { bytes, _held: held })
+}
+
+/// Whether some server takes the body for a form, as those do that read forms beside JSON. To them `&`, to some `;`, parts it into
+/// fields, also within a string of JSON, and they could be another message. Without one there is a single field, which is none.
+fn says_form(headers: &HeaderMap) -> bool {
+    const FORM: &[u8] = b"urlencoded";
+    headers.get_all(CONTENT_TYPE).iter().any(|line| {
+        let mut parts = line.as_bytes().windows(FORM.len());
+        parts.any(|part| part.eq_ignore_ascii_case(FORM))
+    })
 }
 
 /// Only plain UTF-8 has one reading: a server may or may not heed another charset, and unpack what is packed.

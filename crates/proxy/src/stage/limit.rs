@@ -349,6 +349,11 @@ fn of_caller(streams: &Places, site: &Site, caller: &Caller) -> Party {
     streams.party(identified(site, caller))
 }
 
+/// Whom an address stands for where one share is all that its holder has: of IPv6 the site.
+pub(crate) fn surroundings(client: IpAddr) -> impl Hash {
+    Net::site_of(client).unwrap_or(Net::of(client))
+}
+
 /// The triple of SEC-1, on this route; each part ends where its hash says so.
 fn identified<'c>(site: &'c Site, caller: &'c Caller) -> impl Hash + use<'c> {
     (

@@ -10,7 +10,7 @@ use identity::Caller;
 use mcp::sse::{Event, Splitter};
 
 use super::view::View;
-use crate::body::{BodyError, poll_data};
+use crate::body::{BodyError, piece, poll_data};
 use crate::plan::{Plan, Site};
 use crate::shared::Shared;
 use crate::stage::inspect::Held;
@@ -23,6 +23,8 @@ pub(crate) struct Sieve {
     splitter: Splitter,
     view: View,
     held: Held,
+    /// What may be shown and is not yet taken.
+    shown: Bytes,
     shared: Arc<Shared>,
     state: State,
 }
@@ -37,13 +39,14 @@ enum State {
 }
 
 impl Sieve {
-    pub(super) fn new(plan: &Plan, view: View, incoming: Download) -> Self {
+    pub(super) fn new(plan: &Plan, view: View, held: Held, incoming: Download) -> Self {
         let cap = usize::try_from(plan.list_bytes).unwrap_or(usize::MAX);
         Self {
             incoming,
             splitter: Splitter::new(cap),
             view,
-            held: plan.shared.inspected.hold(plan.inspect_memory),
+            held,
+            shown: Bytes::new(),
             shared: Arc::clone(&plan.shared),
             state: State::Open,
         }
@@ -59,6 +62,9 @@ impl Sieve {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
+            if let Some(piece) = piece(&mut self.shown) {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Open => {}
                 State::Failing(why) => {
@@ -70,6 +76,10 @@ impl Sieve {
                 State::Over => return Poll::Ready(None),
             }
             self.state = State::Open;
+            if let Err(why) = self.held.keep(self.splitter.held()) {
+                self.state = State::Failing(why); // less than before is never too much
+                continue;
+            }
             let mut out = Vec::new();
             match ready!(poll_data(&mut self.incoming, cx)) {
                 Some(Ok(frame)) => {
@@ -91,8 +101,11 @@ impl Sieve {
                     return Poll::Ready(error);
                 }
             }
-            if !out.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            self.shown = out.into();
+            if matches!(self.state, State::Open)
+                && let Err(why) = self.held.keep(self.splitter.held() + self.shown.len())
+            {
+                self.state = State::Failing(why);
             }
         }
     }
@@ -107,7 +120,7 @@ impl Sieve {
             })?;
             match event {
                 Some(event) => self.show(&event, out)?,
-                None => return self.held.keep(self.splitter.held()),
+                None => return Ok(()),
             }
         }
     }
