@@ -193,11 +193,15 @@ async fn x8_tm_14_s3_11_s3_33_x17_sec_50_the_whole_method_map_of_both_eras() {
 async fn sec_50_streams_ends_of_sessions_and_posted_responses_are_for_callers_alone() {
     let access = "discovery: public, calls: public, public_tools: [greeting]";
     let world = world("", &[&route("", access)]).await;
+    let stream = world
+        .client()
+        .get("/mcp")
+        .header("Accept", "text/event-stream");
+    // not 401: clients that open it by themselves would log in for it (I-12)
+    refused(&world, stream.clone(), 405, "method_not_allowed").await;
+    let token = world.token().scope("mcp");
+    stream.bearer(token).send().await.is(200);
     for request in [
-        world
-            .client()
-            .get("/mcp")
-            .header("Accept", "text/event-stream"),
         world.client().delete("/mcp"),
         post(&world, &json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
         post(
