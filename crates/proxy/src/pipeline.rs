@@ -51,7 +51,7 @@ async fn walk(
     let presented = identify::presented(&site, &arrival, plan.now())?; // 400, 401: a good one that was seen before is known here
     limit::verification(plan, &presented, record)?; // 429: before a signature is checked, or guessing would be free
     let caller = record.caller(identify::caller(&site, presented, plan.now()).await?); // 401, 503: a bad proof stops; none is Anonymous
-    let admitted = authorize::admit(&site, &arrival.head.method, caller)?; // 401: before a byte of the body, where nothing in it could change that
+    let admitted = authorize::admit(&site, &arrival.head.method, caller)?; // 401, 405: before a byte of the body, where nothing in it could change that
     route::messages(&site, &arrival)?; // 405: that a stream takes no messages is said to who may open it
     limit::request(plan, &site, &admitted, &arrival)?; // 429: what one caller may ask for
     let body = record.body(inspect::body(plan, &site, &admitted, &mut arrival).await?); // 408, 413, 415, 503: read only where something depends on it
