@@ -78,12 +78,8 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problems {
         .lines()
         .nth(location.line().saturating_sub(1))
         .unwrap_or_default();
-    let indent: String = line
-        .chars()
-        .take_while(|char| char.is_whitespace())
-        .collect();
     let mut flaw = Flaw::new(reason);
-    if indent.contains('\t') {
+    if line.trim_start_matches(' ').starts_with('\t') {
         flaw = flaw.hint("indent with spaces; YAML takes no tabs there");
     } else if line.contains("${") {
         flaw = flaw.hint("put values that hold `${…}` in quotes, above all inside `{ }` and `[ ]`");
@@ -96,6 +92,8 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problems {
         flaw = flaw.hint("a `[` or `{` is not closed, or a value inside it needs quotes");
     } else if flaw.reason.contains("could not find expected ':'") {
         flaw = flaw.hint("a key ends with `:` and a blank");
+    } else if flaw.reason.contains("scanning an alias") {
+        flaw = flaw.hint("a value that begins with `*` needs quotes: \"*\"");
     } else if flaw.reason.contains("recursion limit") {
         flaw = flaw.hint("nothing in this file is nested that deep; an alias may hold itself");
     } else if flaw.reason.contains("cannot start any token") {
@@ -332,6 +330,10 @@ mod tests {
         check(
             "a: @x\n",
             "line 1, column 4   found character that cannot start any token, while scanning for the next token | hint: put the value in quotes",
+        );
+        check(
+            "r: [{ match: *, deny: true }]\n",
+            "line 1, column 15   did not find expected alphabetic or numeric character, while scanning an alias | hint: a value that begins with `*` needs quotes: \"*\"",
         );
         check(
             "a: [${X}]\n",

@@ -61,13 +61,37 @@ fn note_unknown(place: &Place, notes: &mut Notes) {
         Flaw::new("is a merge key, which YAML 1.2 does not have")
             .hint("anchors and aliases of whole values do work")
     } else {
-        let hint = match suggest::closest(key, known.iter().map(String::as_str)) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => format!("known here: {}", known.join(", ")),
+        let hint = match (
+            home_of(key, &parent),
+            suggest::closest(key, known.iter().map(String::as_str)),
+        ) {
+            (Some(home), _) => format!("it is a key of {home}: check the indentation"),
+            (None, Some(close)) => format!("did you mean `{close}`?"),
+            (None, None) => format!("known here: {}", known.join(", ")),
         };
         Flaw::new("is not a known key").hint(hint)
     };
     notes.unknown_key(&parent, key, flaw);
+}
+
+/// Where a key belongs that stands too deep, or beside the routes and not in one.
+fn home_of(key: &str, parent: &Place) -> Option<String> {
+    let holds = |place: &Place| schema::keys_at(place).iter().any(|known| known == key);
+    if parent.parent().is_none() {
+        let in_a_route = holds(&Place::root().key("routes").index(0));
+        return in_a_route.then(|| "a route".to_owned());
+    }
+    let mut above = parent.parent();
+    while let Some(place) = above {
+        if holds(&place) {
+            return Some(match place.parent() {
+                Some(_) => place.to_string(),
+                None => "the file itself".to_owned(),
+            });
+        }
+        above = place.parent();
+    }
+    None
 }
 
 /// Where something stands that nobody reads.

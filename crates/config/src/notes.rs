@@ -339,8 +339,11 @@ impl Notes {
                 keys if keys.is_empty() => flaw,
                 keys => flaw.hint(format!("its keys are: {keys}")),
             },
-            ("a list", Written::Mapping) | (_, Written::List | Written::Mapping) => flaw,
+            ("a list", Written::Mapping) => flaw.hint("each entry begins with a dash"),
+            (_, Written::List | Written::Mapping) => flaw,
             ("a list", _) => flaw.hint("put it in brackets: [ … ]"),
+            // One of a few words: quotes make none of them.
+            (words, _) if words.starts_with("one of ") || words.contains(" or ") => flaw,
             _ => flaw.hint("put it in quotes if text is meant"),
         };
         self.wrong(place, flaw);

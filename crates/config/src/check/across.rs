@@ -5,7 +5,7 @@ mod keys;
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::authenticator::Entry as AuthenticatorEntry;
+use super::authenticator::{Entry as AuthenticatorEntry, Family};
 use super::route::Entry as RouteEntry;
 use crate::checked::{
     Access, Admin, AdminListen, Audit, AuditLevel, Auth, Member, Requirement, Route, Server,
@@ -227,7 +227,11 @@ fn shared_audience(
             Flaw::new(format!(
                 "would make a token for one of {names} good for all of them"
             ))
-            .hint("move them to auth.audiences of one route, or say shared_audience: true"),
+            .hint(match authenticator.family {
+                // Its audiences are required, and stand in for those of a route.
+                Some(Family::Jwt) => "let each route accept an authenticator with audiences of its own, or say shared_audience: true, and give each route required_scopes",
+                Some(Family::Oauth) | None => "move them to auth.audiences of one route, or say shared_audience: true, and give each route required_scopes",
+            }),
         );
         return;
     }

@@ -130,9 +130,19 @@ fn unknown_keys_are_all_found_and_close_ones_offered() {
         said(text),
         [
             "\"a\\nb\": is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server, sessions)",
-            "rate_limit: is not a known key (known here: admin, audit, authenticators, credential_cache, deny, logging, profile, routes, server, sessions)",
+            "rate_limit: is not a known key (it is a key of a route: check the indentation)",
             "server.Listen: is not a known key (did you mean `listen`?)",
             "server.cors.origins: is not a known key (known here: allowed_origins)",
+        ]
+    );
+    assert_eq!(
+        said(
+            "server: { limits: { listen: 1, sessions: 1 } }\nroutes: [ { path: /mcp, upstream: 'http://127.0.0.1:3000', auth: { type: none, access: {} }, dangerous: [anonymous_access] } ]"
+        ),
+        [
+            "server.limits.listen: is not a known key (it is a key of server: check the indentation)",
+            "server.limits.sessions: is not a known key (it is a key of the file itself: check the indentation)",
+            "routes[0].auth.access: is not a known key (it is a key of routes[0]: check the indentation)",
         ]
     );
     assert_eq!(

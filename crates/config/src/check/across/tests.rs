@@ -1,4 +1,4 @@
-use crate::testing::{good, problems, warnings, wrong};
+use crate::testing::{good, problems, try_load, warnings, wrong};
 
 /// Routes with these fields each; an upstream is added.
 fn routes(each: &[&str]) -> String {
@@ -89,6 +89,32 @@ fn sec_10_an_authenticators_audience_is_for_one_route() {
             "authenticators.corp.oidc.audiences: would make a token for one of routes[0], routes[1] good for all of them",
         ],
     );
+}
+
+/// The audiences of a secret cannot be moved to a route: the way out is another one.
+#[test]
+fn sec_10_the_way_out_fits_the_kind_of_authenticator() {
+    let two = |auth: &str| {
+        routes(&[
+            &format!("path: /a, auth: {{ {auth} }}"),
+            &format!("path: /b, auth: {{ {auth} }}"),
+        ])
+    };
+    let own = "authenticators: { corp: { shared_secret: { secret: 'kJ8fj39dkfjE93kd0fJkd93jf02kdFj39fkdPq', issuer: me, audiences: [api] } } }\n";
+    for (text, way_out) in [
+        (
+            format!("{OWN_AUDIENCE}{}", two("accept: [corp]")),
+            "move them to auth.audiences of one route",
+        ),
+        (
+            format!("{own}{}", two("type: jwt")),
+            "let each route accept an authenticator with audiences of its own",
+        ),
+    ] {
+        let told = try_load(&text).unwrap_err().to_string();
+        assert!(told.contains(way_out), "{told}");
+        assert_eq!(told.matches("hint: ").count(), 1, "{told}");
+    }
 }
 
 #[test]

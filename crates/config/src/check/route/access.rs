@@ -71,6 +71,13 @@ pub(super) fn check(
             );
         }
     }
+    if mode == PolicyMode::DryRun && !rules.items.is_empty() {
+        notes.warn(
+            &place.key("mode"),
+            Flaw::new("is dry_run: the rules under tools refuse nothing, and hide nothing from lists")
+                .hint("what they would refuse is in the log as `let through: dry_run`; mode: enforce makes them count"),
+        );
+    }
     public_tools_are_callable(&public_place, &public_tools, &rules, notes);
 
     let about_callers = [

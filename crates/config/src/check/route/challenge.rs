@@ -45,20 +45,22 @@ pub(super) fn path_fits(place: &Place, route: &Route, notes: &mut Notes) {
         return;
     };
     let place = place.key("auth").key("challenge_path");
-    match requirement.challenge {
-        ChallengeAt::Call => {}
-        ChallengeAt::Connect => notes.wrong(
-            &place,
-            Flaw::new("has no effect: clients are sent to log in at the route's own path already")
-                .hint("it is for routes with challenge: call"),
-        ),
-    }
     if *challenging == route.path {
         notes.wrong(
             &place,
             Flaw::new("is the route's own path").hint("it is a second one, like /mcp/login"),
         );
-    } else if let Some(own) = path::own(challenging) {
+        return;
+    }
+    match requirement.challenge {
+        ChallengeAt::Call => {}
+        ChallengeAt::Connect => notes.wrong(
+            &place,
+            Flaw::new("has no effect: clients are sent to log in at the route's own path already")
+                .hint("it is for routes where access makes something public, with challenge: call"),
+        ),
+    }
+    if let Some(own) = path::own(challenging) {
         notes.wrong(
             &place,
             Flaw::new(format!(

@@ -43,6 +43,13 @@ fn s0_9_s3_11_s3_33_discovery_is_opened_in_one_line() {
         "access.discovery",
         "`open` is not one of authenticated, handshake, public",
     );
+    // Quotes would not make a word of it.
+    let told = try_load(&route("access: { discovery: true }")).unwrap_err();
+    let told = told.to_string();
+    assert!(
+        told.contains("is true or false where one of authenticated, handshake, public belongs")
+    );
+    assert!(!told.contains("in quotes"), "{told}");
 }
 
 #[test]
@@ -253,6 +260,13 @@ fn sec_52_without_rules_there_is_nothing_to_try_and_nothing_unlisted() {
         );
     }
     access("mode: enforce");
+    assert_eq!(
+        warnings(&route("access: { mode: dry_run, tools: [ { match: a } ] }")),
+        [
+            "routes[0].access.mode: is dry_run: the rules under tools refuse nothing, and hide nothing from lists"
+        ]
+    );
+    assert!(warnings(&route("access: { mode: enforce, tools: [ { match: a } ] }")).is_empty());
     // A rule that cannot be read may be one.
     wrong(
         &route("access: { mode: dry_run, unlisted: allow, tools: [ x ] }"),

@@ -53,6 +53,12 @@ fn i_12_a_path_that_always_challenges() {
     ] {
         field(&fields(path), "auth.challenge_path", reason);
     }
+    // One thing is wrong with it, also where nothing is public.
+    field(
+        "auth: { challenge_path: /mcp }",
+        "auth.challenge_path",
+        "is the route's own path",
+    );
     let useless = "has no effect: clients are sent to log in at the route's own path already";
     field(
         "auth: { challenge_path: /mcp/login }",
