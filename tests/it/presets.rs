@@ -165,8 +165,8 @@ async fn s0_72_init_writes_a_file_and_never_over_another_one() {
     let written = init(&["init", "--preset", "auth0"]).await;
     assert_eq!((written.code, &*written.stderr), (Some(0), ""));
     let told = format!(
-        "{} is written; set AUTH0_AUDIENCE and AUTH0_DOMAIN, then try `portcullis check`\n",
-        file.display()
+        "{file} is written; set AUTH0_AUDIENCE and AUTH0_DOMAIN, then try `portcullis check -c {file}`\n",
+        file = file.display()
     );
     assert_eq!(written.stdout, told);
     assert_eq!(

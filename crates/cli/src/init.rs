@@ -145,7 +145,7 @@ fn init(text: &str, output: &Path, force: bool) -> End {
     }
     let name = output.display();
     match write(output, text, force) {
-        Ok(()) => report::output(&format!("{name} is written{}\n", next(text))),
+        Ok(()) => report::output(&format!("{name} is written{}\n", next(text, output))),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => there_already(output),
         Err(error) => report::failure(&io::Error::new(
             error.kind(),
@@ -164,14 +164,19 @@ fn write(output: &Path, text: &str, force: bool) -> io::Result<()> {
 }
 
 /// What is left to be done.
-fn next(text: &str) -> String {
+fn next(text: &str, output: &Path) -> String {
+    let check = if output == Path::new("gateway.yaml") {
+        "`portcullis check`".to_owned()
+    } else {
+        format!("`portcullis check -c {}`", output.display())
+    };
     let needed: Vec<_> = needed(text).iter().map(|group| either(group)).collect();
     let needed = match needed.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => return "; try `portcullis check`".to_owned(),
+        None => return format!("; try {check}"),
     };
-    format!("; set {needed}, then try `portcullis check`")
+    format!("; set {needed}, then try {check}")
 }
 
 fn either(group: &BTreeSet<&str>) -> String {

@@ -54,7 +54,8 @@ pub(super) fn rules(tools: &[Tool]) -> String {
     let mut text = String::from(
         "      # Made of what the server says of its tools. Such annotations are hints that nobody has checked, and not to be trusted: read\n\
          \x20     # every rule before you rely on it, and again when the server changes. The first rule that names a tool decides; `*` stands\n\
-         \x20     # for any characters. Whoever issues your tokens has to know these scopes, or the authenticator's scope_map.\n\
+         \x20     # for any characters. A call needs these scopes and the `required_scopes` above. Whoever issues your tokens has to know\n\
+         \x20     # them, or the authenticator's scope_map.\n\
          \x20     tools:\n",
     );
     let (ruled, others) = by_name(tools);
