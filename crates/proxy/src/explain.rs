@@ -202,7 +202,13 @@ fn granted(
         } else {
             Mark::Refused
         };
-        let text = format!("the route needs [{}]", policy.required);
+        let text = match caller {
+            Some(_) => format!("the route needs [{}]", policy.required),
+            None => format!(
+                "a credential is needed, with the scopes [{}]",
+                policy.required
+            ),
+        };
         steps.push(step("route's scopes", mark, text));
     }
     let admitted = authorize::admit(site, &Method::POST, identified);

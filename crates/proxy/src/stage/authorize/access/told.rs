@@ -41,6 +41,7 @@ impl Access {
         let needs = match is_open {
             _ if never => String::new(),
             true if counting.is_open || !policy.asks => "; nobody needs a credential for it".into(),
+            _ if counting.needed(policy).is_empty() => "; it needs no scope".into(),
             _ => format!("; it needs [{}]", counting.needed(policy)),
         };
         let dry = match (self.rules(), counting.ruling) {
