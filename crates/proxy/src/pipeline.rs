@@ -66,7 +66,7 @@ async fn walk(
     limit::calls(plan, &site, &granted, &call, &arrival)?; // 429: after 403, so that what is not allowed costs no call
     let mut session = session::claim(plan, &site, &granted, &call, &mut arrival)?; // 400, 404: a session is no credential, and has one owner
     let ticket = limit::stream(plan, &site, &granted, &arrival)?; // 429: before the upstream has done anything
-    let filter = filter::wanted(plan, &site, &granted, &call, &mut arrival);
+    let filter = filter::wanted(plan, &site, &granted, &call, &mut arrival); // before the permit is used up: whose rights decide what of a list is seen
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
     let answer = forward::send(&site, outbound, &mut session.way, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
