@@ -44,7 +44,9 @@ pub use origin::{Origin, Scheme};
 pub use problem::{Problem, Problems};
 pub use public_key::{PublicKey, PublicNumbers};
 pub use resolved::resolved;
-pub use scalar::tool::{LONGEST as LONGEST_TOOL_NAME, is_ruled};
+pub use scalar::tool::{
+    LONGEST as LONGEST_TOOL_NAME, MOST_COMPARED as MOST_COMPARED_PATTERNS, is_ruled,
+};
 pub use scalar::unit::duration;
 pub use schema::schema;
 pub use secret::{ProxyUrl, Secret};

@@ -8,6 +8,9 @@ use crate::problem::Flaw;
 /// The longest name that is called where rules stand, in bytes (SEC-51).
 pub const LONGEST: usize = 128;
 
+/// So many patterns with a `*` inside, or several, there may be in the rules of a route: a call may have to be compared with each.
+pub const MOST_COMPARED: usize = 256;
+
 /// Whether rules can speak of a tool of this name at all: `[A-Za-z0-9_./-]{1,128}` (SEC-51).
 pub fn is_ruled(name: &str) -> bool {
     (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_of_name)

@@ -14,10 +14,9 @@ use identity::Caller;
 use mcp::message::{Message, Messages};
 use mcp::operation::{Called, Operation};
 use oauth::Scopes;
-use oauth::scope::InvalidScope;
 
 use super::Policy;
-use super::tools::{Never, Rule, Ruling, Tools};
+use super::tools::{InvalidRules, Never, Rule, Ruling, Tools};
 use crate::stop::Refusal;
 
 /// What depends on the body of a request; made when the plan is built.
@@ -84,7 +83,7 @@ impl Access {
         access: &config::Access,
         challenge: Option<ChallengeAt>,
         required: &Scopes,
-    ) -> Result<Self, InvalidScope> {
+    ) -> Result<Self, InvalidRules> {
         let mut scopes = required.clone();
         for scope in access.tools.iter().flat_map(|rule| &rule.scopes) {
             scopes.insert(scope)?;

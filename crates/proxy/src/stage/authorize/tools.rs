@@ -11,6 +11,16 @@ use oauth::scope::InvalidScope;
 
 use index::Index;
 
+/// Rules that `check` would not have let pass.
+#[derive(Debug)]
+pub(crate) struct InvalidRules;
+
+impl From<InvalidScope> for InvalidRules {
+    fn from(_: InvalidScope) -> Self {
+        Self
+    }
+}
+
 /// The rules of a route, in their order.
 pub(super) struct Tools {
     rules: Vec<Rule>,
@@ -71,12 +81,12 @@ impl Tools {
         rules: &[ToolRule],
         unlisted: Unlisted,
         required: &Scopes,
-    ) -> Result<Self, InvalidScope> {
+    ) -> Result<Self, InvalidRules> {
         let patterns = rules.iter().enumerate().flat_map(|(at, rule)| {
             let patterns = rule.matches.iter();
             patterns.map(move |pattern| (at, &**pattern))
         });
-        let index = Index::of(patterns);
+        let index = Index::of(patterns)?;
         let rules = rules.iter().map(|rule| {
             let scopes = Scopes::from_tokens(rule.scopes.iter().map(|scope| &**scope))?;
             Ok(Rule {
@@ -87,7 +97,7 @@ impl Tools {
             })
         });
         Ok(Self {
-            rules: rules.collect::<Result<_, _>>()?,
+            rules: rules.collect::<Result<_, InvalidScope>>()?,
             index,
             unlisted,
         })

@@ -8,7 +8,7 @@ use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
 use crate::scalar::name::Scope;
-use crate::scalar::tool::{Group, ToolPattern, covers};
+use crate::scalar::tool::{Group, MOST_COMPARED, ToolPattern, covers};
 use crate::written::{Block, List};
 
 /// So many rules are no policy that anybody wrote; they are made by something that errs.
@@ -111,7 +111,7 @@ fn rule(
                 Flaw::new(format!(
                     "is one pattern too many with a `*` inside or several: there may be {MOST_COMPARED} in all rules"
                 ))
-                .hint("names, prefix* and *suffix may be as many as you like: they are looked up, the others are tried one by one"),
+                .hint("names, prefix* and *suffix may be as many as you like: they are looked up; of the others, those that might fit are tried one by one"),
             );
         }
     }
@@ -139,9 +139,6 @@ struct Earlier {
     /// All others with a `*`; the first of them.
     others: Vec<(String, usize)>,
 }
-
-/// So many patterns of this form are compared with each call, one by one, and with each other here.
-const MOST_COMPARED: usize = 256;
 
 impl Earlier {
     fn push(&mut self, rule: usize, pattern: String) {
