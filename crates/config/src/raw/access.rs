@@ -27,7 +27,8 @@ pub(crate) struct Access {
     /// What lists show. all (default): everything. public: only what is public, to whoever has not logged in. callable: to each caller
     /// what they may use.
     pub(crate) list_filter: Option<Text<ListFilter>>,
-    /// Who may call which tool. The first rule that names a tool decides.
+    /// Who may call which tool. The first rule that names a tool decides. Without a rule, also in an empty list, every tool is open to
+    /// whoever is let in.
     pub(crate) tools: Option<List<Block<ToolRule>>>,
     /// Tools that no rule names: deny (default once there is a rule), or allow.
     pub(crate) unlisted: Option<Text<Unlisted>>,

@@ -26,10 +26,11 @@ pub(super) fn access(route: &Route) -> Value {
         Auth::Required(_) => value,
         Auth::Anonymous => Value::Null,
     };
-    let unlisted = if tools.is_empty() {
-        Value::Null
+    // An empty list looks like "no tools" and means all of them, which `check` warns of; whoever wrote none wrote no such thing.
+    let (rules, unlisted) = if tools.is_empty() {
+        (Value::Null, Value::Null)
     } else {
-        word(unlisted)
+        (list(tools.iter().map(rule)), word(unlisted))
     };
     block([
         ("discovery", of_callers(word(discovery))),
@@ -40,7 +41,7 @@ pub(super) fn access(route: &Route) -> Value {
             of_callers(Value::Bool(*require_authentication)),
         ),
         ("list_filter", word(list_filter)),
-        ("tools", list(tools.iter().map(rule))),
+        ("tools", rules),
         ("unlisted", unlisted),
         ("mode", word(mode)),
         ("tool_login", of_callers(Value::Bool(*tool_login))),

@@ -35,6 +35,13 @@ pub(super) fn check(
         );
         return Listed::of(Vec::new(), present, false);
     }
+    if present && rules.is_empty() {
+        notes.warn(
+            place,
+            Flaw::new("is an empty list: every tool is open to whoever is let in")
+                .hint("no tool at all is tools: [{ match: \"*\", deny: true }]; if all are meant, take the key away"),
+        );
+    }
     let mut whole = true;
     let mut checked = Vec::with_capacity(rules.len());
     let mut earlier = Earlier::default();
@@ -71,6 +78,13 @@ fn rule(
     }
     let scopes = notes.set(&place.key("scopes"), raw.scopes.as_ref());
     let groups = notes.set(&place.key("groups"), raw.groups.as_ref());
+    if groups.is_written_empty() {
+        notes.warn(
+            &place.key("groups"),
+            Flaw::new("is an empty list: the rule asks for no group")
+                .hint("deny: true keeps its tools from everybody; if no group is meant, take the key away"),
+        );
+    }
     let deny = notes.text_or(&place.key("deny"), raw.deny.as_ref(), false);
     if deny && !(scopes.items.is_empty() && groups.items.is_empty()) {
         notes.wrong(
@@ -200,3 +214,6 @@ impl<'r> First<'r> {
         self.rules.numbered().nth(*at)
     }
 }
+
+#[cfg(test)]
+mod tests;

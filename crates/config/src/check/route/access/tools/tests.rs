@@ -1,0 +1,47 @@
+use crate::check::route::tests::{read, route};
+use crate::testing::{Fixed, warnings};
+use crate::{load, resolved};
+
+#[test]
+fn sec_51_an_empty_list_of_rules_is_no_rule_and_said_so() {
+    let open = "routes[0].access.tools: is an empty list: every tool is open to whoever is let in";
+    assert_eq!(warnings(&route("access: { tools: [] }")), [open]);
+    for nothing_empty in ["", "access: {}", "access: { tools: [ { match: a } ] }"] {
+        assert!(warnings(&route(nothing_empty)).is_empty());
+    }
+    // The way out is in the hint, and works.
+    let loaded = crate::testing::try_load(&route("access: { tools: [] }")).unwrap();
+    let hint = loaded.warnings[0].hint.clone().unwrap_or_default();
+    assert!(hint.contains(r#"[{ match: "*", deny: true }]"#), "{hint}");
+    let none = read(r#"access: { tools: [{ match: "*", deny: true }] }"#).access;
+    assert!(none.tools[0].deny);
+}
+
+#[test]
+fn sec_51_an_empty_list_of_groups_asks_for_none_and_is_said_so() {
+    let rule = |fields: &str| {
+        route(&format!(
+            "access: {{ tools: [ {{ match: a, {fields} }} ] }}"
+        ))
+    };
+    assert_eq!(
+        warnings(&rule("groups: []")),
+        ["routes[0].access.tools[0].groups: is an empty list: the rule asks for no group"]
+    );
+    for other in ["groups: [ops]", "scopes: []", "deny: false"] {
+        assert!(warnings(&rule(other)).is_empty(), "{other}");
+    }
+}
+
+/// Whoever never wrote the list is not warned of it after `check --resolved` has written the file anew.
+#[test]
+fn s0_2_what_is_resolved_has_no_empty_list_of_rules() {
+    for written in ["", "access: { discovery: public, tools: [] }"] {
+        let config = crate::testing::good(&route(written));
+        let printed = resolved(&config);
+        assert!(!printed.contains(" tools:"), "{printed}");
+        let again = load(&printed, &Fixed::default()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!(again.config, config);
+        assert_eq!(again.warnings, []);
+    }
+}
