@@ -275,3 +275,14 @@ async fn head_counts_as_what_it_was_and_not_as_a_client_that_left() {
     assert_requests(&series, "portcullis", "answered", "", 1.0);
     assert_requests(&series, "/mcp", "refused", "method_not_allowed", 1.0);
 }
+
+#[tokio::test]
+async fn s3_38_an_event_stream_with_a_length_was_heard_to_its_end() {
+    let world = world("", &[MCP]).await;
+    let measured = Reply::status(200)
+        .header("Content-Type", "text/event-stream")
+        .body("data: x\n\n");
+    world.server.answer_once(measured);
+    call(&world).send().await.is(200);
+    assert_requests(&series(&world).await, "/mcp", "allowed", "", 1.0);
+}

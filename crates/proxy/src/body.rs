@@ -116,7 +116,8 @@ impl HttpBody for Body {
             Self::Own(bytes) => bytes.is_none(),
             Self::Kept(kept) => kept.bytes.is_empty(),
             Self::Passed(incoming) => incoming.is_end_stream(),
-            Self::Sifted(_) | Self::Tended(_) => false,
+            Self::Tended(tended) => tended.is_end_stream(),
+            Self::Sifted(_) => false,
         }
     }
 

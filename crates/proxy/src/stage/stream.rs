@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use identity::{Caller, Renewed, Vigil};
 use mcp::sse::{Boundary, KEEPALIVE};
 use tokio::time::{Instant, Sleep};
@@ -187,6 +187,15 @@ impl Tended {
             if silent && self.boundary.is_between_events() {
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(KEEPALIVE)))));
             }
+        }
+    }
+
+    /// Whether the last byte has come, as far as that can be known before another is asked for. Of a stream with a length nobody
+    /// asks for another.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Passed(incoming) => incoming.is_end_stream(),
+            Source::Sifted(_) => false,
         }
     }
 
