@@ -63,7 +63,7 @@ pub enum Verdict {
         /// What happened, in the words of the log and the audit trail.
         detail: String,
         /// What the caller is told.
-        description: &'static str,
+        description: String,
         /// What to do about it.
         hints: Vec<String>,
     },
@@ -128,7 +128,7 @@ pub async fn explain(
                 status: public.status.as_u16(),
                 reason: public.reason,
                 detail: refusal.to_string(),
-                description: public.description,
+                description: refusal.told().into_owned(),
                 hints,
             }
         }

@@ -1,8 +1,9 @@
 //! How a request ends early, and what the caller is told.
 //!
-//! A refusal carries two messages: [`Display`](std::fmt::Display) says what happened, for the log; [`Refusal::public`] says what the
-//! caller may know. One exhaustive table maps each refusal to a status, so a new one does not compile until somebody has chosen.
+//! A refusal carries two messages: [`Display`](std::fmt::Display) says what happened, for the log; [`Refusal::public`] and [`Refusal::told`] say
+//! what the caller may know. One exhaustive table maps each refusal to a status, so a new one does not compile until somebody has chosen.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,6 +189,16 @@ impl Refusal {
             R::UpstreamAnswer(_) | R::UpstreamEndpoint(_) => (502, "upstream_answer",       "the server behind the gateway sent an unusable answer", NONE),
         };
         public(status, reason, description, challenge)
+    }
+
+    /// What the body of the answer says to its caller: that sentence, and which scopes are needed where one of them is missing. The
+    /// challenge names them too, but many clients show their users no header.
+    pub(crate) fn told(&self) -> Cow<'static, str> {
+        let description = self.public().description;
+        match self {
+            Self::InsufficientScope { needed, .. } => format!("{description}: {needed}").into(),
+            _ => description.into(), // nothing that depends on the request is told (X23)
+        }
     }
 
     /// The scopes that would help, where these are not just those of the route.

@@ -43,11 +43,13 @@ impl Record<'_> {
             closing.shared.metrics.unproven(public.reason);
         }
         let reference = closing.id.to_str().unwrap_or_default();
+        let subject = closing.caller.as_ref().map(identity::Caller::subject);
+        let subject = subject.map(shown);
         macro_rules! tell {
             ($level:ident) => {
                 tracing::$level!(
                     reason = public.reason, status = public.status.as_u16(), %route, method = %shown(closing.method.as_str()), mcp_method = closing.mcp_method(), tool = closing.tool(), path = %shown(&closing.path),
-                    client = %closing.client, reference, trace = closing.trace_id(), cause = %detail, "request refused"
+                    subject = subject.as_deref(), client = %closing.client, reference, trace = closing.trace_id(), cause = %detail, "request refused"
                 )
             };
         }
@@ -67,9 +69,10 @@ impl Record<'_> {
         if closing.shared.audit.is_some() {
             closing.detail = Some(kept(detail));
         }
+        let description = refusal.told();
         let body = match &self.spoken {
-            Some(spoken) => spoken.error(&public, reference),
-            None => plain(&public, reference),
+            Some(spoken) => spoken.error(&public, &description, reference),
+            None => plain(&public, &description, reference),
         };
         let mut answer = own(public.status, Body::from(body));
         let headers = answer.headers_mut();
@@ -155,10 +158,10 @@ impl Record<'_> {
 }
 
 /// The body of a refusal where nothing is known of JSON-RPC.
-fn plain(public: &Public, reference: &str) -> String {
+fn plain(public: &Public, description: &str, reference: &str) -> String {
     let body = serde_json::json!({
         "error": words(public),
-        "error_description": public.description,
+        "error_description": description,
         "reference": reference,
     });
     body.to_string()
@@ -170,10 +173,10 @@ fn words(public: &Public) -> &'static str {
 
 impl Spoken {
     /// A JSON-RPC error with the id of the request that it answers (TM-13), without one where there is none or are several.
-    fn error(&self, public: &Public, reference: &str) -> String {
+    fn error(&self, public: &Public, message: &str, reference: &str) -> String {
         let error = serde_json::json!({
             "code": code(public),
-            "message": public.description,
+            "message": message,
             "data": { "error": words(public), "reason": public.reason, "reference": reference },
         });
         let id = self.id.as_deref().and_then(|id| str::from_utf8(id).ok());
