@@ -40,7 +40,10 @@ async fn lacks(world: &World, request: Request, scopes: &str) {
         (&json!(5), &json!(-32003))
     );
     let message = format!("the token lacks a scope that this needs: {scopes}");
-    assert_eq!(body["error"]["message"], message, "not all clients show more");
+    assert_eq!(
+        body["error"]["message"], message,
+        "not all clients show more"
+    );
     assert_eq!(refused.entry["subject"], "alice");
 }
 

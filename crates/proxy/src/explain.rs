@@ -23,7 +23,7 @@ use crate::stage::authorize::{self, Granted};
 use crate::stage::identify::{self, Identified};
 use crate::stage::inspect::Call;
 use crate::stage::{inject, route};
-use crate::stop::Refusal;
+use crate::stop::{self, Refusal};
 
 /// What an API key meets where nobody looks at its header.
 const UNASKED: &str = "this route takes no API keys: name an authenticator of kind api_keys under its `accept`, with `type: jwt` or `both`";
@@ -203,11 +203,9 @@ fn granted(
             Mark::Refused
         };
         let text = match caller {
+            Some(_) if policy.required.is_empty() => "the route needs no scope".into(),
             Some(_) => format!("the route needs [{}]", policy.required),
-            None => format!(
-                "a credential is needed, with the scopes [{}]",
-                policy.required
-            ),
+            None => format!("a credential is needed{}", stop::with(&policy.required)),
         };
         steps.push(step("route's scopes", mark, text));
     }

@@ -49,7 +49,7 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Unproven(#[from] Failure),
     /// The same, of something on a route where not everything needs them.
-    #[error("no credentials were presented for what needs some, with the scopes [{needed}]")]
+    #[error("no credentials were presented for what needs some{}", with(needed))]
     CallerNeeded { needed: Arc<Scopes> },
     #[error("the token has scopes [{held}], this needs [{needed}]")]
     InsufficientScope { held: String, needed: Arc<Scopes> },
@@ -142,6 +142,14 @@ pub(crate) enum Challenge {
     Plain,
     /// With an `error` attribute (RFC 6750 section 3.1).
     Error(ErrorCode),
+}
+
+/// The scopes of a credential that is needed, if it needs any.
+pub(crate) fn with(scopes: &Scopes) -> String {
+    if scopes.is_empty() {
+        return String::new();
+    }
+    format!(", with the scopes [{scopes}]")
 }
 
 impl Refusal {

@@ -205,3 +205,27 @@ fn x23_what_the_caller_is_told_names_no_value() {
         );
     }
 }
+
+#[test]
+fn scopes_are_spoken_of_where_there_are_some() {
+    let needing = |scopes: &str| Refusal::CallerNeeded {
+        needed: Arc::new(Scopes::parse(scopes).unwrap()),
+    };
+    let none = "no credentials were presented for what needs some";
+    assert_eq!(needing("").to_string(), none);
+    let two = format!("{none}, with the scopes [admin mcp]");
+    assert_eq!(needing("mcp admin").to_string(), two);
+}
+
+#[test]
+fn err_6_only_a_missing_scope_adds_to_what_is_told() {
+    for refusal in refusals() {
+        let told = match &refusal {
+            Refusal::InsufficientScope { needed, .. } => {
+                format!("the token lacks a scope that this needs: {needed}")
+            }
+            _ => refusal.public().description.to_owned(),
+        };
+        assert_eq!(refusal.told(), told, "{refusal}");
+    }
+}
