@@ -192,3 +192,25 @@ async fn sec_80_entries_of_the_configuration_are_taken_up_by_a_reload_and_the_fi
     call(&world, "eight").send().await.is(200);
     refused(&world, call(&world, "seven"), 401, "denied").await;
 }
+
+/// A slip in a name of ours would let somebody in who should be out.
+#[tokio::test]
+async fn sec_80_entries_that_turn_nobody_away_are_told_at_the_start_and_when_the_file_changes() {
+    let file = DenyFile::new("[{ key: ci, authenticator: machnes }]");
+    let entries = "entries: [{ issuer: \"{idp}x\", subject: ada }]";
+    let world = world(&format!("file: \"{}\", {entries}", file.path.display())).await;
+    let log = &world.gateway;
+    log.wait_for_log("deny.entries[0].issuer is the issuer of no authenticator")
+        .await;
+    log.wait_for_log("[0].authenticator names no authenticator of kind api_keys")
+        .await;
+    file.replace("[{ client: other }, { key: ci }]");
+    let line = log.wait_for_log("is the id of no API key").await;
+    assert!(
+        line.contains("WARN")
+            && line.contains(r#""path":"[1].key""#)
+            && line.contains("there is none"),
+        "{line}"
+    );
+    call(&world, "seven").send().await.is(200);
+}

@@ -15,7 +15,7 @@ mod server;
 mod sessions;
 
 pub use authenticator::expired_keys;
-pub use deny::deny_list;
+pub use deny::{DenyNames, deny_list};
 
 use dangerous::dangerous;
 
@@ -97,10 +97,9 @@ pub(crate) fn check(
             .collect(),
         routes: routes.into_iter().map(|entry| entry.route).collect(),
     };
-    Ok(Loaded {
-        config,
-        warnings: notes.warnings,
-    })
+    let mut warnings = notes.warnings;
+    warnings.extend(deny::missed(&config.deny, &config.authenticators));
+    Ok(Loaded { config, warnings })
 }
 
 /// Problems of one section, authenticator or route stand together, in the order of the sample; within them as they were found.

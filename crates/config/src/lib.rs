@@ -33,7 +33,7 @@ mod testing;
 mod traces;
 mod written;
 
-pub use check::{Loaded, deny_list, expired_keys};
+pub use check::{DenyNames, Loaded, deny_list, expired_keys};
 pub use checked::*;
 pub use claim_path::ClaimPath;
 pub use date_time::DateTime;

@@ -218,7 +218,7 @@ impl Authenticators {
             kept,
             cache,
             clock,
-            deny: Arc::new(DenyList::new(&config.deny)),
+            deny: Arc::new(DenyList::new(&config.deny, &config.authenticators)),
             proofs,
             extras,
             observer,

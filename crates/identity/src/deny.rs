@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use config::{Denied, Deny, DenyEntry};
+use config::{Authenticator, Denied, Deny, DenyEntry, DenyNames, Problem};
 
 use crate::credential::Credential;
 use crate::failure::BY_KEY;
@@ -19,6 +19,8 @@ const FILE_BYTES: u64 = 1 << 20;
 /// The list of one configuration: what it says itself, and what its file says now.
 pub struct DenyList {
     settings: Deny,
+    /// What entries can name.
+    names: DenyNames,
     current: ArcSwap<Index>,
     /// What was last read. The same text is judged once.
     read: Mutex<Option<Result<String, io::ErrorKind>>>,
@@ -29,8 +31,13 @@ pub struct DenyList {
 pub enum Look {
     /// It says what it said before, or nothing could be read in the way it could not be read before.
     Same,
-    /// Another list is in use, of so many entries with those of the configuration itself.
-    Taken(usize),
+    /// Another list is in use.
+    Taken {
+        /// With those of the configuration itself.
+        entries: usize,
+        /// Of entries that turn nobody away, each with its place in the file.
+        warnings: Vec<Problem>,
+    },
     /// The old list stays in use, for this reason.
     Refused(String),
 }
@@ -50,10 +57,12 @@ struct Index {
 type Names = HashMap<Box<str>, Vec<Option<Box<str>>>>;
 
 impl DenyList {
-    pub(crate) fn new(settings: &Deny) -> Self {
+    /// `authenticators`: all there are; entries of the list name them and what is theirs.
+    pub(crate) fn new(settings: &Deny, authenticators: &[Authenticator]) -> Self {
         let index = Index::of(&settings.entries, settings.listed.clone());
         Self {
             settings: settings.clone(),
+            names: DenyNames::of(authenticators),
             current: ArcSwap::from_pointee(index),
             read: Mutex::default(),
         }
@@ -94,10 +103,11 @@ impl DenyList {
         if listed == self.current.load().listed {
             return Look::Same;
         }
-        let count = self.settings.entries.len() + listed.len();
+        let entries = self.settings.entries.len() + listed.len();
+        let warnings = self.names.missed_by(&listed);
         let index = Index::of(&self.settings.entries, listed);
         self.current.store(index.into());
-        Look::Taken(count)
+        Look::Taken { entries, warnings }
     }
 
     /// By what a credential is on the list.

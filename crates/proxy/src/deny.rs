@@ -59,7 +59,13 @@ fn look(list: Arc<DenyList>) -> Looking {
 fn tell(look: &Look) {
     match look {
         Look::Same => {}
-        Look::Taken(entries) => tracing::info!(entries, "deny list taken"),
+        Look::Taken { entries, warnings } => {
+            tracing::info!(entries, "deny list taken");
+            for warning in warnings {
+                let (path, hint) = (&warning.path, warning.hint.as_deref());
+                tracing::warn!(%path, hint, "deny list: {}", warning.reason);
+            }
+        }
         Look::Refused(cause) => {
             tracing::error!(%cause, "deny list not taken; the one in use stays");
         }

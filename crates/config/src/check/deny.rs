@@ -1,18 +1,22 @@
 //! Who is turned away although their credential is good.
 
+mod known;
+
+pub use known::DenyNames;
+
 use std::io;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::file;
-use crate::checked::{API_KEY_ISSUER, Denied, Deny, DenyEntry};
+use crate::checked::{API_KEY_ISSUER, Authenticator, Denied, Deny, DenyEntry};
 use crate::document;
 use crate::interpolate;
 use crate::load;
 use crate::notes::Notes;
 use crate::place::{Place, Step};
-use crate::problem::{Flaw, Problems};
+use crate::problem::{Flaw, Problem, Problems};
 use crate::raw;
 use crate::scalar::name::Identifier;
 use crate::sources::Sources;
@@ -60,6 +64,28 @@ pub(super) fn check(
         entries,
         listed,
     }
+}
+
+/// A warning for each entry that turns nobody away, of a list without problems.
+pub(super) fn missed(deny: &Deny, authenticators: &[Authenticator]) -> Vec<Problem> {
+    let names = DenyNames::of(authenticators);
+    let place = Place::root().key("deny");
+    let mut warnings = names.missed(&place.key("entries"), &deny.entries);
+    for warning in names.missed_by(&deny.listed) {
+        // A few entries have a place in the file; the warning of all further ones has none.
+        let told_by_place = warning.path.starts_with('[');
+        let which = if told_by_place {
+            &warning.path
+        } else {
+            "there"
+        };
+        warnings.push(Problem {
+            path: place.key("file").to_string(),
+            reason: format!("is read, and {which} {}", warning.reason),
+            hint: warning.hint,
+        });
+    }
+    warnings
 }
 
 /// Reads the text of a `deny.file`: a YAML list of entries as they stand in `gateway.yaml`. Nothing is put into it.

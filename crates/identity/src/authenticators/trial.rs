@@ -31,7 +31,7 @@ impl Authenticators {
             kept: kept.collect::<Result<_, _>>()?,
             cache: Arc::new(Credentials::new(config.credential_cache)),
             clock,
-            deny: Arc::new(DenyList::new(&config.deny)),
+            deny: Arc::new(DenyList::new(&config.deny, &config.authenticators)),
             proofs: Arc::new(Proofs::new()),
             extras,
             observer: Arc::default(),
