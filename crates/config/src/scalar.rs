@@ -5,6 +5,7 @@ pub(crate) mod credential;
 pub(crate) mod encryption_key;
 pub(crate) mod key;
 pub(crate) mod name;
+pub(crate) mod network;
 pub(crate) mod own;
 pub(crate) mod path;
 pub(crate) mod rate;

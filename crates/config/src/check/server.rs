@@ -16,7 +16,7 @@ use crate::origin::{Origin, Scheme};
 use crate::place::Place;
 use crate::problem::Flaw;
 use crate::raw;
-use crate::scalar::name::Proxies;
+use crate::scalar::network::Proxies;
 use crate::scalar::rate::Budget;
 use crate::scalar::unit::Count;
 use crate::scalar::url::AllowedOrigin;

@@ -1,9 +1,8 @@
 //! Names: of headers, scopes, audiences, files, and the operator's own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::Scalar;
@@ -25,60 +24,6 @@ impl Scalar for SocketAddr {
                 flaw.hint("it is written 127.0.0.1:8080 or [::1]:8080")
             }
         })
-    }
-}
-
-impl Scalar for IpNet {
-    const EXPECTED: &'static str = "a network like 10.0.0.0/8";
-
-    fn read(text: &str) -> Result<Self, Flaw> {
-        let network = match text.parse::<IpAddr>() {
-            Ok(address) => IpNet::from(address),
-            Err(_) => text.parse::<IpNet>().map_err(|_| {
-                Flaw::new("is not a network")
-                    .hint("it is written 10.0.0.0/8, fd00::/8, or as one address")
-            })?,
-        };
-        if network.prefix_len() == 0 {
-            return Err(Flaw::new("would believe everybody")
-                .hint("name the networks that the TLS terminator connects from"));
-        }
-        Ok(network.trunc())
-    }
-}
-
-/// Peers that are believed: a network, or a word for several.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Proxies(pub(crate) Vec<IpNet>);
-
-/// Loopback and the networks that nobody routes on the internet (RFC 1918, RFC 4193).
-const PRIVATE: [&str; 6] = [
-    "127.0.0.0/8",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "::1/128",
-    "fc00::/7",
-];
-
-/// `true` and `false` are what a variable like `TRUST_PROXY` says (X6).
-impl Scalar for Proxies {
-    const EXPECTED: &'static str = "a network like 10.0.0.0/8, or `private`";
-    const TAKES_BOOL: bool = true;
-
-    fn read(text: &str) -> Result<Self, Flaw> {
-        match text {
-            "private" | "true" => {
-                let networks = PRIVATE.iter().map(|network| IpNet::read(network));
-                Ok(Self(networks.collect::<Result<_, _>>()?))
-            }
-            "false" => Ok(Self(Vec::new())),
-            network => Ok(Self(vec![IpNet::read(network)?])),
-        }
-    }
-
-    fn schema() -> Value {
-        json!({ "type": ["string", "boolean"] })
     }
 }
 
@@ -325,16 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn networks() {
-        assert_eq!(IpNet::read("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
-        assert_eq!(IpNet::read("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
-        assert_eq!(IpNet::read("fd00::/8").unwrap().to_string(), "fd00::/8");
-        refused::<IpNet>("0.0.0.0/0", "would believe everybody");
-        refused::<IpNet>("::/0", "would believe everybody");
-        refused::<IpNet>("private", "is not a network");
-    }
-
-    #[test]
     fn scopes() {
         assert_eq!(&*Scope::read("mcp:read/a.b").unwrap().0, "mcp:read/a.b");
         refused::<Scope>("", "is empty");
@@ -390,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_panic(text in ".*") {
-            let _ = (SocketAddr::read(&text), IpNet::read(&text), HostPattern::read(&text), ClaimPath::read(&text));
+            let _ = (SocketAddr::read(&text), HostPattern::read(&text), ClaimPath::read(&text));
             let _ = (Scope::read(&text), Audience::read(&text), HeaderName::read(&text), RouteName::read(&text));
             is_authenticator_name(&text);
         }
