@@ -77,6 +77,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod rate_limit_paths;
 mod reload;
+mod reload_calls;
 mod reload_streams;
 mod secrets;
 mod series;

@@ -1,5 +1,7 @@
 //! What a message wants, in the words of policy: the method map of both eras (X8, TM-14).
 
+use std::borrow::Cow;
+
 use crate::message::{Kind, Message};
 
 /// Never within a batch (BAT-1).
@@ -94,6 +96,26 @@ impl Message<'_> {
             Some(Known::Prompt) => Operation::Call(Called::Prompt(name)),
             Some(Known::Resource) => Operation::Call(Called::Resource(uri)),
             None => Operation::Other,
+        }
+    }
+
+    /// What tells the operation, for longer than the body is there. A name or URI of more than `longest` bytes is left out, and so is a
+    /// method that policy does not know.
+    pub fn kept(&self, longest: usize) -> Message<'static> {
+        let mut methods = METHODS.iter().map(|(name, _)| *name);
+        let method = methods.find(|name| *name == self.method);
+        let kept = |text: &Option<Cow<'_, str>>| {
+            let text = text.as_deref().filter(|text| text.len() <= longest)?;
+            Some(Cow::Owned(text.to_owned()))
+        };
+        Message {
+            kind: self.kind,
+            method: method.unwrap_or_default().into(),
+            id: None,
+            name: kept(&self.name),
+            uri: kept(&self.uri),
+            task_id: None,
+            version: None,
         }
     }
 }

@@ -72,7 +72,14 @@ async fn walk(
     let answer = forward::send(&site, outbound, &mut session.way, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
     let answer = session::hand_out(&site, record.asked().caller, &session, answer).await?; // 502: an id that cannot be one, messages that would go elsewhere
     let answer = filter::answer(plan, &site, filter, answer).await?; // 502: a list that cannot be filtered is not shown
-    Ok(stream::tend(plan, &site, &record.asked(), ticket, answer)?) // keepalive, and an end when the caller may listen no longer
+    Ok(stream::tend(
+        plan,
+        &site,
+        &record.asked(),
+        &call,
+        ticket,
+        answer,
+    )?) // keepalive, and an end when the caller may listen no longer
 }
 
 /// The answer to a request that ended early, too.

@@ -144,20 +144,26 @@ impl Policy {
 }
 
 /// Whether somebody who was let in may go on listening: what [`grant`] and `identify` ask, of a caller whose token is gone (SEC-55).
-/// What was `posted` may have been open to everybody.
-pub(crate) fn still(site: &Site, caller: Option<&Caller>, posted: bool, now: Timestamp) -> bool {
-    let Policy {
-        asks,
-        required,
-        access,
-    } = &site.policy;
-    let is_open = !asks || (posted && access.is_open());
-    match (caller, &site.authentication) {
+/// What is asked for is as it was `kept`. What was `posted` and not read may be any call, which rules for tools might refuse.
+pub(crate) fn still(
+    site: &Site,
+    caller: Option<&Caller>,
+    call: &Call<'_>,
+    posted: bool,
+    now: Timestamp,
+) -> bool {
+    let policy = &site.policy;
+    let is_good = match (caller, &site.authentication) {
         (Some(caller), Some(authentication)) => {
             let now = Some(now).filter(|_| site.streams.end_at_expiry);
-            (is_open || required.is_subset(caller.scopes()))
-                && authentication.still_good(caller, now)
+            authentication.still_good(caller, now)
         }
-        (None, _) | (_, None) => is_open,
-    }
+        (None, _) | (_, None) => true,
+    };
+    let is_known = match call {
+        Call::Read(_) => true,
+        Call::Unread => !posted || !policy.access.has_rules(),
+    };
+    let caller = caller.filter(|_| policy.asks);
+    is_good && is_known && policy.judge(caller, call).is_ok()
 }

@@ -28,6 +28,24 @@ pub(crate) enum Call<'b> {
     Read(Messages<'b>),
 }
 
+impl Call<'_> {
+    /// As much of it as is judged again while its answer lasts: of each message what it wants. A name that neither a rule nor
+    /// `public_tools` can speak of is like any other such.
+    pub(crate) fn kept(&self) -> Call<'static> {
+        match self {
+            Call::Unread => Call::Unread,
+            Call::Read(messages) => Call::Read(Messages {
+                batch: messages.batch,
+                messages: messages
+                    .messages
+                    .iter()
+                    .map(|message| message.kept(config::LONGEST_TOOL_NAME))
+                    .collect(),
+            }),
+        }
+    }
+}
+
 /// A body that was read to its end, and its share of what all bodies may take together.
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,

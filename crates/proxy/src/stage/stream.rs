@@ -25,6 +25,7 @@ use crate::server::shutdown::Ending;
 use crate::shared::Shared;
 use crate::stage::filter::Sieve;
 use crate::stage::forward::{Kind, media_type};
+use crate::stage::inspect::Call;
 use crate::stage::limit::{self, Streaming, Ticket};
 use crate::stage::{authorize, route};
 use crate::stop::Refusal;
@@ -40,7 +41,7 @@ pub(crate) struct Asked<'r> {
     pub(crate) client: IpAddr,
     pub(crate) authority: Option<&'r Arc<str>>,
     pub(crate) path: &'r str,
-    /// Whether it was a POST: some of these need no credential.
+    /// Whether it was a POST.
     pub(crate) posted: bool,
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn tend(
     plan: &Plan,
     site: &Arc<Site>,
     asked: &Asked<'_>,
+    call: &Call<'_>,
     ticket: Ticket,
     answer: Response<Body>,
 ) -> Result<Response<Body>, Refusal> {
@@ -80,6 +82,7 @@ pub(crate) fn tend(
         authority: asked.authority.cloned(),
         path: asked.path.into(),
         posted: asked.posted,
+        call: call.kept(),
         site: Arc::clone(site),
         shared: Arc::clone(&plan.shared),
         judged: now,
@@ -105,6 +108,8 @@ pub(crate) struct Tended {
     authority: Option<Arc<str>>,
     path: Box<str>,
     posted: bool,
+    /// What was asked for.
+    call: Call<'static>,
     /// As of the plan by which the stream was judged last: it does not hold the whole plan of its request.
     site: Arc<Site>,
     shared: Arc<Shared>,
@@ -239,7 +244,7 @@ impl Tended {
         let caller = self.caller.as_ref();
         self.source.look_again(&self.site, caller);
         (self.posted || self.source.is_as_filtered_as(&self.site))
-            && authorize::still(&self.site, caller, self.posted, plan.now())
+            && authorize::still(&self.site, caller, &self.call, self.posted, plan.now())
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.

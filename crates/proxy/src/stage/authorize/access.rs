@@ -133,6 +133,11 @@ impl Access {
         self.tool_login || self.hides()
     }
 
+    /// Whether rules for tools count.
+    pub(super) fn has_rules(&self) -> bool {
+        self.rules() == Rules::Count && !self.tools.is_empty()
+    }
+
     /// What it takes to call a tool, as a list of `securitySchemes` (SEP-1488).
     pub(crate) fn schemes(&self, policy: &Policy, tool: &str) -> Cow<'static, str> {
         if self.may_call(policy, None, Entry::Tool(tool)) {

@@ -103,6 +103,10 @@ impl Tools {
         })
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// What the first rule that matches says. Costs the same for ten rules and for ten thousand, and takes no memory.
     pub(super) fn ruling(&self, name: &str) -> Ruling<'_> {
         if self.rules.is_empty() {

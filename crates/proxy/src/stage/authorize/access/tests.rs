@@ -13,6 +13,8 @@ use serde_json::json;
 
 use super::*;
 
+mod kept;
+
 const NOW: Timestamp = Timestamp(1_800_000_000);
 
 /// What callers have: scopes, groups, and for how many seconds their token is over.
