@@ -74,6 +74,24 @@ const PREFIXES: &[&str] = &[
     "x-webauth-",
 ];
 
+/// What the gateway judges or sets under this very name. Another spelling never passes, and `Connection` may not name it: a server that
+/// folds characters together would take it for what was judged.
+const JUDGED: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "last-event-id",
+    "via",
+];
+const JUDGED_PREFIX: &str = "mcp-";
+
+fn is_judged(name: &str) -> bool {
+    JUDGED.contains(&name) || name.starts_with(JUDGED_PREFIX)
+}
+
 impl Stripping {
     /// The union over all presets, all routes and all API keys: a header one route believes may not be sent to another by a caller.
     pub(crate) fn of(config: &config::Config) -> Self {
@@ -121,7 +139,13 @@ impl Stripping {
         {
             return self.takes_dashed(name);
         }
-        name.contains('_') || self.takes_dashed(&dashed(name))
+        if name.contains('_') {
+            return true;
+        }
+        let dashed = dashed(name);
+        // of what is judged only the one spelling is; in the name of an argument (`Mcp-Param-*`) anything may stand
+        let is_respelt = is_judged(&dashed) && !name.starts_with("mcp-param-");
+        is_respelt || self.takes_dashed(&dashed)
     }
 
     fn takes_dashed(&self, name: &str) -> bool {
@@ -165,19 +189,7 @@ fn remove_named_by_connection(
     for name in named {
         match name.as_str() {
             "close" | "keep-alive" | "te" | "upgrade" | "http2-settings" => {}
-            judged
-                if judged.starts_with("mcp-")
-                    || [
-                        "content-type",
-                        "content-length",
-                        "accept",
-                        "cookie",
-                        "last-event-id",
-                        "via",
-                    ]
-                    .contains(&judged)
-                    || stripping.takes(judged) =>
-            {
+            name if is_judged(name) || stripping.takes(name) => {
                 return Err(Refusal::Ambiguous(
                     "Connection names a header that the gateway judges or sets",
                 ));
