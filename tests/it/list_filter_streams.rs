@@ -102,6 +102,8 @@ async fn sec_57_a_stream_ends_before_an_event_that_cannot_be_filtered() {
         "data: {\"result\":{\"tools\":[{\"name\":\"hidden\"}]}\n\n",
         "data: {\"result\":{\"TOOLS\":[{\"name\":\"hidden\"}]}}\n\n",
         "data: \u{a0}[{\"result\":{\"tools\":[{\"name\":\"hidden\"}]}}]\n\n",
+        "{\"result\":{\"tools\":[{\"name\":\"hidden\"}]}}\n\n",
+        " data: {\"result\":{\"tools\":[{\"name\":\"hidden\"}]}}\n\n",
     ] {
         let (mut stream, upstream) = asked(&world).await;
         upstream.send(format!("data: 1\n\n{odd}data: 2\n\n")).await;

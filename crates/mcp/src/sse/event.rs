@@ -11,6 +11,7 @@ pub struct Event {
     begins_stream: bool,
     name: Vec<u8>,
     data: Option<Vec<u8>>,
+    strays: bool,
 }
 
 impl Event {
@@ -18,6 +19,7 @@ impl Event {
     pub(super) fn read(raw: Vec<u8>, begins_stream: bool) -> Self {
         let mut name = Vec::new();
         let mut data: Option<Vec<u8>> = None;
+        let mut strays = false;
         for line in Lines::of(&raw, begins_stream) {
             match line.field() {
                 (b"event", value) => name = value.to_vec(),
@@ -29,7 +31,8 @@ impl Event {
                         data = Some(value.to_vec());
                     }
                 }
-                _ => {}
+                (b"" | b"id" | b"retry", _) => {}
+                _ => strays |= line.text.iter().any(|byte| matches!(byte, b'{' | b'[')),
             }
         }
         Self {
@@ -37,6 +40,7 @@ impl Event {
             begins_stream,
             name,
             data,
+            strays,
         }
     }
 
@@ -63,6 +67,12 @@ impl Event {
     /// The values of all `data` fields, joined by LF; `None` without such a field. Empty in an event that primes a stream (TL-9).
     pub fn data(&self) -> Option<&[u8]> {
         self.data.as_deref()
+    }
+
+    /// Whether an object or an array may stand in a line that is no field and no comment: nothing to clients that know what a stream is,
+    /// but a whole answer in JSON, or its lines with a blank before each, to those that do not.
+    pub fn has_json_outside(&self) -> bool {
+        self.strays
     }
 
     /// The bytes of the same event with other data. It stands where the first `data` line stood; every line that is none stays byte

@@ -212,3 +212,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn sec_57_json_in_lines_that_are_no_data_is_noticed() {
+    for (stream, expected) in [
+        ("event: [\nid: {\nretry: [\ndata: {}\n: {}\n\n", false),
+        ("unknown: x\ndata\nid\n\n", false),
+        ("{\"result\":{}}", true),
+        ("[\n\n", true),
+        ("data: x\n{}\n\n", true),
+        (" data: {}\n\n", true),
+        ("DATA: {}\n\n", true),
+        ("\u{feff}data: {}\n\n", false),
+        ("\u{feff}\u{feff}data: {}\n\n", true),
+    ] {
+        let found = whole(stream).iter().any(Event::has_json_outside);
+        assert_eq!(found, expected, "{stream:?}");
+    }
+}

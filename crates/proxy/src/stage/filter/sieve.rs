@@ -126,6 +126,11 @@ impl Sieve {
     }
 
     fn show(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if event.has_json_outside() {
+            return Err(Refusal::UpstreamAnswer(
+                "an event stream with JSON in lines that are no data",
+            ));
+        }
         let Some(data) = event.data().filter(|data| may_be_json(data)) else {
             out.extend_from_slice(event.raw());
             return Ok(());
