@@ -33,6 +33,8 @@ pub struct Rules<'j, 'p> {
     /// Whether the same list looks different to others: `cacheScope: "public"` becomes `"private"`, also where nothing was
     /// dropped (CACHE-4).
     pub varies: bool,
+    /// Bytes that may come to an answer by all that is said of its entries.
+    pub most_added: usize,
 }
 
 /// Why an answer cannot be shown to anybody: in it may be a list that was not judged.

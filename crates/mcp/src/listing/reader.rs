@@ -3,6 +3,7 @@
 //! serde walks the text and checks all of it; where something stands is known from the slices it hands out of the same text.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::de::{Deserializer as _, Error, IgnoredAny};
 use serde_json::value::RawValue;
@@ -18,6 +19,7 @@ pub(super) fn read<'p>(text: &str, rules: Rules<'_, 'p>) -> Result<Vec<Splice<'p
         text,
         rules,
         splices: Vec::new(),
+        added: 0,
         unclear: None,
     };
     match first_byte(text) {
@@ -31,9 +33,14 @@ pub(super) fn read<'p>(text: &str, rules: Rules<'_, 'p>) -> Result<Vec<Splice<'p
         }
         _ => work.message(text)?,
     }
+    if work.is_swollen() {
+        return Err(TOO_LONG);
+    }
     Ok(work.splices)
 }
 
+pub(super) const TOO_LONG: Unclear =
+    Unclear("a list that is too long with what is said of its entries");
 const NO_JSON: Unclear = Unclear("a list answer is not JSON");
 
 fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Unclear> {
@@ -52,6 +59,8 @@ pub(super) struct Work<'a, 'j, 'p> {
     text: &'a str,
     pub(super) rules: Rules<'j, 'p>,
     splices: Vec<Splice<'p>>,
+    /// Bytes of what is put in.
+    added: usize,
     /// Set before an error goes through serde, which keeps no errors of ours.
     unclear: Option<Unclear>,
 }
@@ -123,13 +132,23 @@ impl<'a, 'p> Work<'a, '_, 'p> {
 
     fn replace(&mut self, slice: &'a str, text: impl Into<Cow<'p, str>>) {
         let place = self.start_of(slice)..self.end_of(slice);
-        let text = text.into();
-        self.splices.push(Splice { place, text });
+        self.put(place, text.into());
     }
 
     fn insert(&mut self, at: usize, text: String) {
-        let (place, text) = (at..at, text.into());
-        self.splices.push(Splice { place, text });
+        self.put(at..at, text.into());
+    }
+
+    fn put(&mut self, place: Range<usize>, text: Cow<'p, str>) {
+        self.added += text.len();
+        if !self.is_swollen() {
+            self.splices.push(Splice { place, text });
+        }
+    }
+
+    /// Whether more was to be put in than there may be: then the answer is shown to nobody.
+    pub(super) fn is_swollen(&self) -> bool {
+        self.added > self.rules.most_added
     }
 
     pub(super) fn cut(&mut self, from: usize, to: usize) {

@@ -21,7 +21,12 @@ fn told<'p>(
     varies: bool,
     judge: &mut dyn FnMut(Listed, &str) -> Fate<'p>,
 ) -> Result<String, &'static str> {
-    let rewritten = rewrite(answer.as_bytes(), Rules { judge, varies });
+    let rules = Rules {
+        judge,
+        varies,
+        most_added: 1000,
+    };
+    let rewritten = rewrite(answer.as_bytes(), rules);
     let bytes = rewritten.map_err(|unclear| unclear.0)?.into_owned();
     Ok(String::from_utf8(bytes).unwrap())
 }
@@ -218,7 +223,8 @@ fn what_is_no_json_passes_nobody() {
             latin,
             Rules {
                 judge,
-                varies: true
+                varies: true,
+                most_added: usize::MAX
             }
         )
         .is_err()
@@ -317,6 +323,37 @@ fn a_tool_says_what_it_takes_to_call_it() {
 }
 
 #[test]
+fn sec_57_what_is_said_of_tools_makes_no_list_longer_than_it_may_be() {
+    let schemes = "[]";
+    let mut judge = |_: Listed, _: &str| Fate::Secured(schemes.into());
+    let mut tools = |number: usize| {
+        let tools = vec![r#"{"name":"a"}"#; number].join(",");
+        let answer = format!(r#"{{"result":{{"tools":[{tools}]}}}}"#);
+        told(&answer, false, &mut judge).map(|shown| shown.len() - answer.len())
+    };
+    // each gets ,"securitySchemes":[] and ,"_meta":{"securitySchemes":[]}, 52 bytes
+    assert_eq!(tools(19), Ok(988));
+    assert_eq!(
+        tools(20),
+        Err("a list that is too long with what is said of its entries")
+    );
+    let scopes = r#"{"result":{"tools":[],"cacheScope":"public"}}"#;
+    let mut keep = |_: Listed, _: &str| Fate::Keep;
+    let rules = Rules {
+        judge: &mut keep,
+        varies: true,
+        most_added: 8,
+    };
+    assert!(rewrite(scopes.as_bytes(), rules).is_err());
+    // of one entry too
+    let twice = format!(
+        r#"{{"result":{{"tools":[{{"name":"a"{}}}]}}}}"#,
+        r#","securitySchemes":0"#.repeat(501)
+    );
+    assert!(told(&twice, false, &mut judge).is_err());
+}
+
+#[test]
 #[ignore = "a measurement: cargo test --release -p mcp --lib listing::tests::five -- --ignored"]
 fn five_hundred_tools_take_less_than_a_millisecond() {
     let schema = r#"{"type":"object","properties":{"path":{"type":"string","description":"where it is"},"depth":{"type":"integer","minimum":0}},"required":["path"]}"#;
@@ -343,6 +380,7 @@ fn five_hundred_tools_take_less_than_a_millisecond() {
             Rules {
                 judge,
                 varies: true,
+                most_added: usize::MAX,
             },
         )
         .unwrap();

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::Fate;
 use super::keys::{AnyKey, is_like, judged};
-use super::reader::Work;
+use super::reader::{TOO_LONG, Work};
 use crate::operation::Listed;
 
 const RESULT: &str = "result";
@@ -177,6 +177,9 @@ impl<'a> Visitor<'a> for List<'_, 'a, '_, '_> {
                     }
                     if let (Fate::Secured(schemes), Listed::Tools) = (fate, listed) {
                         work.secure(&entry, &schemes);
+                        if work.is_swollen() {
+                            return Err(work.unclear(TOO_LONG.0));
+                        }
                     }
                 }
             }

@@ -24,6 +24,7 @@ pub(crate) fn check(input: &[u8]) {
         Rules {
             judge: &mut judge,
             varies,
+            most_added: usize::MAX,
         },
     ) else {
         return;

@@ -150,7 +150,8 @@ async fn whole(
     if bytes.is_empty() {
         return Ok(Body::empty());
     }
-    let shown = match view.shown(&bytes) {
+    let most_added = usize::try_from(plan.list_bytes).unwrap_or(usize::MAX);
+    let shown = match view.shown(&bytes, most_added) {
         Ok(Cow::Borrowed(_)) => bytes,
         Ok(Cow::Owned(shown)) => shown.into(),
         Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),

@@ -21,6 +21,8 @@ use crate::upstream::Download;
 pub(crate) struct Sieve {
     incoming: Download,
     splitter: Splitter,
+    /// Bytes of one event.
+    cap: usize,
     view: View,
     held: Held,
     /// What may be shown and is not yet taken.
@@ -44,6 +46,7 @@ impl Sieve {
         Self {
             incoming,
             splitter: Splitter::new(cap),
+            cap,
             view,
             held,
             shown: Bytes::new(),
@@ -135,7 +138,7 @@ impl Sieve {
             out.extend_from_slice(event.raw());
             return Ok(());
         };
-        match self.view.shown(data) {
+        match self.view.shown(data, self.cap) {
             Ok(Cow::Borrowed(_)) => out.extend_from_slice(event.raw()),
             Ok(Cow::Owned(shown)) => out.extend_from_slice(&event.with_data(&shown)),
             Err(unclear) => return Err(Refusal::UpstreamAnswer(unclear.0)),

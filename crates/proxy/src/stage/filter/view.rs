@@ -34,11 +34,16 @@ impl View {
         self.site.policy.access.hides()
     }
 
-    /// An answer as this caller may see it.
-    pub(super) fn shown<'a>(&self, answer: &'a [u8]) -> Result<Cow<'a, [u8]>, Unclear> {
+    /// An answer as this caller may see it. What is said of its tools may make it longer by so many bytes.
+    pub(super) fn shown<'a>(
+        &self,
+        answer: &'a [u8],
+        most_added: usize,
+    ) -> Result<Cow<'a, [u8]>, Unclear> {
         let rules = Rules {
             judge: &mut |listed, name| self.fate(listed, name),
             varies: self.varies(),
+            most_added,
         };
         rewrite(answer, rules)
     }
