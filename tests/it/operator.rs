@@ -8,7 +8,7 @@ use testbed::{Gateway, World};
 use tokio::net::UnixStream;
 
 use crate::https::{Authority, GOOD};
-use crate::reload::{needing, scoped};
+use crate::reload::{needing, reloaded, scoped};
 use crate::setting::program;
 use crate::support::{MCP, config};
 
@@ -140,7 +140,7 @@ async fn sec_79_the_status_tells_what_is_configured_and_how_it_is() {
     assert!(first["uptime_seconds"].take().as_u64().unwrap() < 60);
     assert!(first["version"].take().as_str().unwrap().contains('.'));
     let route = json!({
-        "name": "/mcp", "host": null, "path": "/mcp", "challenge_path": null, "transport": "mcp", "protected": true,
+        "name": "/mcp", "host": null, "path": "/mcp", "challenge_path": null, "transport": "mcp", "protected": true, "rate_limit": null,
         "upstream": [{ "server": world.server.url(), "standing": "serving", "requests": 0 }],
     });
     let expected = json!({
@@ -159,6 +159,33 @@ async fn sec_79_the_status_tells_what_is_configured_and_how_it_is() {
     assert_eq!(last["result"], "refused");
     assert!(last["cause"].as_str().unwrap().contains("routes"), "{last}");
     assert!(last["at"].as_u64().unwrap() > 1_700_000_000, "{last}");
+}
+
+#[tokio::test]
+async fn sec_79_s0_60_the_status_tells_how_often_a_caller_may_ask() {
+    let limited = |limit: &str| {
+        let route = MCP.replacen(
+            ", upstream",
+            &format!(", rate_limit: {{ {limit} }}, upstream"),
+            1,
+        );
+        with_token(&config("", &[&route]))
+    };
+    let world = World::start(program(), &limited("max_tool_calls: 50")).await;
+    let limit = async || {
+        let mut status = asked(&world, "GET", "/status").send().await.is(200).json();
+        status["routes"][0]["rate_limit"].take()
+    };
+    assert_eq!(
+        limit().await,
+        json!({ "window_seconds": 60.0, "max_requests": null, "max_tool_calls": 50 })
+    );
+    let wider = limited("window: 1500ms, max_requests: 100");
+    reloaded(&world, &wider, 1).await;
+    assert_eq!(
+        limit().await,
+        json!({ "window_seconds": 1.5, "max_requests": 100, "max_tool_calls": null })
+    );
 }
 
 #[tokio::test]

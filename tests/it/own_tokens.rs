@@ -64,6 +64,41 @@ pub(crate) fn hs256(claims: &Value) -> String {
     signed(&json!({ "alg": "HS256", "typ": "JWT" }), claims, SECRET)
 }
 
+/// As docs/contract.md shows it: an authenticator has the audiences, so that each route has one of its own.
+#[tokio::test]
+async fn sec_10_routes_of_one_secret_are_told_apart_by_an_authenticator_each() {
+    let of = |name: &str| {
+        format!(
+            "  {name}: {{ shared_secret: {{ secret: {SECRET}, issuer: your-service, audiences: [{name}] }} }}"
+        )
+    };
+    let route = |name: &str| {
+        format!(
+            "  - {{ path: /{name}, upstream: \"{{upstream}}/mcp\", auth: {{ type: jwt, accept: [{name}] }} }}"
+        )
+    };
+    let config = format!(
+        "server: {{ listen: \"127.0.0.1:0\" }}\nadmin: {{ listen: \"127.0.0.1:0\" }}\nlogging: {{ format: json }}\nauthenticators:\n{}\n{}\nroutes:\n{}\n{}\n",
+        of("notes"),
+        of("files"),
+        route("notes"),
+        route("files")
+    );
+    let world = World::start(program(), &config).await;
+    let call = |path: &str, audience: Value| {
+        let call = world.client().post(path).call("echo", &Value::Null);
+        call.bearer(hs256(&claims(json!({ "aud": audience }))))
+    };
+    for (own, other) in [("/notes", "/files"), ("/files", "/notes")] {
+        let audience = json!(own.trim_start_matches('/'));
+        call(own, audience.clone()).send().await.is(200);
+        refused(&world, call(other, audience), 401, "audience_mismatch").await;
+    }
+    let both = json!(["notes", "files"]);
+    call("/notes", both.clone()).send().await.is(200);
+    call("/files", both).send().await.is(200);
+}
+
 #[tokio::test]
 async fn s0_32_t_jw1_t_jw3_t_jw4_a_token_of_ones_own_is_taken_and_nothing_else() {
     let world = World::start(program(), JWT_ONLY).await;

@@ -7,6 +7,7 @@ use testbed::Gateway;
 use toml::{Table, Value};
 
 use crate::https;
+use crate::own_tokens::SECRET;
 use crate::setting::program;
 use crate::tree::{files, read, root, sources};
 
@@ -125,8 +126,9 @@ async fn check(name: &str, yaml: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
     std::fs::write(&file, yaml).unwrap();
-    let launch = Gateway::launch(program()).arg("check").arg("-c").arg(&file);
-    let checked = launch.finish().await;
+    // the one variable that a page asks its reader to set
+    let launch = Gateway::launch(program()).env("JWT_SECRET", SECRET);
+    let checked = launch.arg("check").arg("-c").arg(&file).finish().await;
     assert_eq!(
         checked.code,
         Some(0),

@@ -229,7 +229,7 @@ fn shared_audience(
             ))
             .hint(match authenticator.family {
                 // Its audiences are required, and stand in for those of a route.
-                Some(Family::Jwt) => "let each route accept an authenticator with audiences of its own, or say shared_audience: true, and give each route required_scopes",
+                Some(Family::Jwt) => "let each route accept an authenticator with audiences of its own (they may have the same key and issuer), or say shared_audience: true, and give each route required_scopes",
                 Some(Family::Oauth) | None => "move them to auth.audiences of one route, or say shared_audience: true, and give each route required_scopes",
             }),
         );

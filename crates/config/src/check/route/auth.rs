@@ -88,6 +88,14 @@ pub(super) fn check(
     }
     let accept = accepted(place, families, &accept, authenticators, notes)?;
     one_issuer_each(&place.key("accept"), &accept, authenticators, notes);
+    let constrained_place = place.key("sender_constrained");
+    proof::can_be_given(
+        &constrained_place,
+        sender_constrained,
+        &accept,
+        authenticators,
+        notes,
+    );
     opaque::told_apart(&place.key("accept"), &accept, authenticators, notes);
     if audiences.items.is_empty() && audiences.whole {
         client_ids_are_named(&place.key("audiences"), &accept, authenticators, notes);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::checked::Dpop;
+use crate::check::authenticator::Entry as AuthenticatorEntry;
+use crate::checked::{Authenticator, Dpop, SenderConstrained};
 use crate::notes::Notes;
 use crate::place::Place;
+use crate::problem::Flaw;
 use crate::raw;
 use crate::written::Block;
 
@@ -31,11 +33,56 @@ pub(super) fn dpop(place: &Place, raw: Option<Block<raw::Dpop>>, notes: &mut Not
     }
 }
 
+/// Nothing proves that an API key comes from whom it was given to: where a proof is required it counts beside a bound token alone, and
+/// then only if it says whose (`acts_for`).
+pub(super) fn can_be_given(
+    place: &Place,
+    constrained: SenderConstrained,
+    accept: &[usize],
+    authenticators: &[AuthenticatorEntry],
+    notes: &mut Notes,
+) {
+    match constrained {
+        SenderConstrained::Optional => return,
+        SenderConstrained::Required => {}
+    }
+    let accepted = accept.iter().filter_map(|index| authenticators.get(*index));
+    let Some(checked) = accepted
+        .map(|entry| entry.checked.as_ref())
+        .collect::<Option<Vec<_>>>()
+    else {
+        return; // it may be the one that can
+    };
+    let keys = |one: &&Authenticator| one.kind.api_keys().is_some();
+    if checked.iter().copied().all(|one| keys(&one)) {
+        notes.wrong(
+            place,
+            Flaw::new("lets nobody in: API keys alone are accepted here, and there is no proof of whose they are")
+                .hint("take it away, or accept an authenticator whose tokens are bound (cnf)"),
+        );
+        return;
+    }
+    for one in checked {
+        let useless = one
+            .kind
+            .api_keys()
+            .is_some_and(|keys| keys.keys.iter().all(|holder| holder.acts_for.is_none()));
+        if useless {
+            notes.warn(
+                place,
+                Flaw::new(format!("turns away every key of {}", one.name)).hint(
+                    "keys count here only beside a bound token, and only with acts_for; take the authenticator out of accept, or this away",
+                ),
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use crate::testing::{good, wrong};
+    use crate::testing::{good, warnings, wrong};
     use crate::{Auth, Dpop, Requirement, SenderConstrained};
 
     fn requirement(auth: &str) -> Requirement {
@@ -86,5 +133,40 @@ mod tests {
                 "routes[0].auth.sender_constrained: is true or false where optional or required belongs",
             ],
         );
+    }
+
+    /// A route with these keys of `auth`, one authenticator of tokens and one of keys.
+    fn with_keys(auth: &str, acts_for: &str) -> String {
+        let hash = "0".repeat(64);
+        let keys = format!("keys: [ {{ id: ci, hash: 'sha256:{hash}'{acts_for} }} ]");
+        format!(
+            "authenticators: {{ corp: {{ oidc: {{ issuer: 'https://login.example.com/' }} }}, machines: {{ api_keys: {{ {keys} }} }} }}\n{}",
+            routes(auth)
+        )
+    }
+
+    #[test]
+    fn r9449_api_keys_prove_nothing() {
+        for auth in ["type: jwt", "type: both, accept: [machines]"] {
+            wrong(
+                &with_keys(&format!("{{ {auth}, sender_constrained: required }}"), ""),
+                &[
+                    "routes[0].auth.sender_constrained: lets nobody in: API keys alone are accepted here, and there is no proof of whose they are",
+                ],
+            );
+            good(&with_keys(
+                &format!("{{ {auth}, sender_constrained: optional }}"),
+                "",
+            ));
+        }
+        let both = "{ type: both, sender_constrained: required }";
+        assert_eq!(
+            warnings(&with_keys(both, "")),
+            ["routes[0].auth.sender_constrained: turns away every key of machines"]
+        );
+        let acts_for = ", acts_for: { issuer: 'https://login.example.com/', subject: a }";
+        assert!(warnings(&with_keys(both, acts_for)).is_empty());
+        assert!(warnings(&with_keys("{ sender_constrained: required }", "")).is_empty());
+        assert!(warnings(&with_keys("{ type: both }", "")).is_empty());
     }
 }

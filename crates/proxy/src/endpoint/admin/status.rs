@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::{Plan, Site};
+use crate::stage::limit::Rate;
 use crate::upstream::Standing;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -68,7 +69,17 @@ fn route(site: &Site) -> Value {
         "challenge_path": site.challenging.as_ref().map(|site| &site.path),
         "transport": transport,
         "protected": site.is_protected(),
+        "rate_limit": site.rate.map(rate),
         "upstream": upstream,
+    })
+}
+
+/// As configured: how much of it somebody has used is of a caller.
+fn rate(rate: Rate) -> Value {
+    json!({
+        "window_seconds": rate.window.as_secs_f64(),
+        "max_requests": rate.requests,
+        "max_tool_calls": rate.calls,
     })
 }
 
