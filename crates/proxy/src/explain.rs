@@ -349,23 +349,31 @@ fn hints(missed: &[StartError]) -> impl Iterator<Item = String> {
 }
 
 fn hint(refusal: &Refusal) -> Option<&'static str> {
+    use Refusal as R;
     match refusal {
-        Refusal::Unproven(failure) => Some(failure.hint()),
-        Refusal::MissingCredentials => Some(
+        R::Unproven(failure) => Some(failure.hint()),
+        R::MissingCredentials => Some(
             "give --token or --api-key; where something is open to everybody, --method and --tool say what is asked",
         ),
-        Refusal::CallerNeeded { .. } => Some("give --token or --api-key"),
-        Refusal::InsufficientScope { .. } => Some(
+        R::CallerNeeded { .. } => Some("give --token or --api-key"),
+        R::InsufficientScope { .. } => Some(
             "ask whoever issues the credential for these scopes: a provider grants what the user and the client are entitled to, `portcullis token` takes --scope, a key has them in its entry. If another scope means the same, say so under `scope_map`",
         ),
-        Refusal::IdentityTooLarge => Some("have the provider write fewer groups into the token"),
-        Refusal::ExpiredForThis { .. } => Some(
+        R::IdentityTooLarge => Some("have the provider write fewer groups into the token"),
+        R::ExpiredForThis { .. } => Some(
             "log in anew: the grace of expired_tokens is for tools whose rule asks for nothing",
         ),
-        Refusal::NotPermitted(_) => Some(
+        R::NotPermitted(_) => Some(
             "another credential with more scopes would not help: see the rules under `access.tools`",
         ),
-        _ => None, // no other is met here without being explained where it is made
+        // not met here, or explained where it is made
+        #[rustfmt::skip]
+        R::TokenInQuery { .. } | R::Ambiguous(_) | R::Unreadable(_) | R::HeaderMismatch(_) | R::UnsupportedMedia(_)
+        | R::InspectionFull | R::ForeignSession(_) | R::BadPath(_) | R::Misdirected { .. } | R::OtherCertificate { .. }
+        | R::NoRoute | R::MethodNotAllowed { .. } | R::NoTunnel | R::OriginNotAllowed { .. } | R::ServiceWorker
+        | R::InsecureTransport | R::InTheClear | R::RateLimited(_) | R::BodyTooLarge { .. } | R::BodyTimeout(_) | R::BodyBroken
+        | R::Unaccountable | R::UpstreamUnreachable(_) | R::UpstreamLate(_) | R::UpstreamUnauthorized(_) | R::UpstreamAnswer(_)
+        | R::UpstreamEndpoint(_) => None,
     }
 }
 

@@ -152,92 +152,106 @@ pub(crate) fn with(scopes: &Scopes) -> String {
     format!(", with the scopes [{scopes}]")
 }
 
+/// What else the table says of a refusal. No refusal has two of these.
+enum Besides<'r> {
+    Nothing,
+    /// The scopes that would help, where these are not just those of the route.
+    Needs(&'r Scopes),
+    /// The same, of a caller who lacks one of them.
+    Lacks(&'r Scopes),
+    /// When trying again makes sense.
+    Again(Duration),
+    /// It is an upstream's doing: the kind label of `portcullis_upstream_errors_total`.
+    Upstream(&'static str),
+}
+
 impl Refusal {
     /// The whole table of section 4 of the contract, for what exists so far.
     #[rustfmt::skip] // one row a line: a table is read downwards
-    pub(crate) fn public(&self) -> Public {
+    fn row(&self) -> (Public, Besides<'_>) {
+        use Besides::{Again, Lacks, Needs, Nothing, Upstream};
         use Refusal as R;
         const NONE: Challenge = Challenge::None;
+        const PLAIN: Challenge = Challenge::Plain;
         const INVALID_REQUEST: Challenge = Challenge::Error(ErrorCode::InvalidRequest);
         const INVALID_TOKEN: Challenge = Challenge::Error(ErrorCode::InvalidToken);
         const INSUFFICIENT: Challenge = Challenge::Error(ErrorCode::InsufficientScope);
-        let (status, reason, description, challenge) = match self {
-            R::Unproven(failure)         => return unproven(failure),
-            R::MissingCredentials        => (401, "missing_credentials",   "authentication is required", Challenge::Plain),
-            R::CallerNeeded { .. }       => (401, "missing_credentials",   "authentication is required for this", Challenge::Plain),
-            R::InsufficientScope { .. }  => (403, "insufficient_scope",    "the token lacks a scope that this needs", INSUFFICIENT),
-            R::ExpiredForThis { .. }     => (401, "expired",               "Token expired", INVALID_TOKEN),
-            R::NotPermitted(_)           => (403, "not_permitted",         "this may not be called", NONE),
-            R::TokenInQuery { .. }       => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST),
-            R::Ambiguous(_)              => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST),
-            R::Unreadable(_)             => (400, "ambiguous_request",     "the message can be read in two ways, or in none", NONE),
-            R::HeaderMismatch(_)         => (400, "header_mismatch",       "MCP-Protocol-Version, Mcp-Method and Mcp-Name must say what the body says", NONE),
-            R::UnsupportedMedia(_)       => (415, "unsupported_media",     "send the message as plain UTF-8 JSON", NONE),
-            R::InspectionFull            => (503, "inspection_full",       "too much is being looked at: try again later", NONE),
-            R::ForeignSession(_)         => (404, "mcp_session_of_another_caller", "Session not found: initialize again", NONE),
-            R::BadPath(_)                => (400, "ambiguous_request",     "the path can be read in two ways", NONE),
-            R::Misdirected { .. }        => (421, "misdirected",           "this host is not served here", NONE),
-            R::OtherCertificate { .. }   => (421, "misdirected",           "this host is not served on this connection", NONE),
-            R::NoRoute                   => (404, "not_found",             "nothing is served at this path", NONE),
-            R::MethodNotAllowed { .. }   => (405, "method_not_allowed",    "the method is not allowed here", NONE),
-            R::NoTunnel                  => (501, "method_not_allowed",    "tunnels are not offered", NONE),
-            R::OriginNotAllowed { .. }   => (403, "origin_not_allowed",    "this origin may not call the server", NONE),
-            R::ServiceWorker             => (403, "service_worker",        "service workers are not served here", NONE),
-            R::InsecureTransport         => (403, "insecure_transport",    "use https", NONE),
-            R::InTheClear                => (403, "insecure_transport",    "this is not redirected: use https from the start", NONE),
-            R::RateLimited(_)            => (429, "rate_limited",          "too many requests: try again later", NONE),
-            R::IdentityTooLarge          => (403, "identity_too_large",    "the identity is too large to be passed on", NONE),
-            R::BodyTooLarge { .. }       => (413, "body_too_large",        "the request body is too large", NONE),
-            R::BodyTimeout(_)            => (408, "body_timeout",          "the request body took too long", NONE),
-            R::BodyBroken                => (400, "body_broken",           "the request body is not complete", NONE),
-            R::Unaccountable             => (503, "audit_unavailable",     "the request cannot be recorded at the moment", NONE),
-            R::UpstreamUnreachable(_)    => (502, "upstream_unreachable",  "the server behind the gateway cannot be reached", NONE),
-            R::UpstreamLate(_)           => (504, "upstream_timeout",      "the server behind the gateway did not answer in time", NONE),
-            R::UpstreamUnauthorized(_)   => (502, "upstream_unauthorized", "the server behind the gateway refused the gateway", NONE),
-            R::UpstreamAnswer(_) | R::UpstreamEndpoint(_) => (502, "upstream_answer",       "the server behind the gateway sent an unusable answer", NONE),
+        let (status, reason, description, challenge, besides) = match self {
+            R::Unproven(failure) => return (unproven(failure), failure.retry_after().map_or(Nothing, Again)),
+            R::MissingCredentials               => (401, "missing_credentials",   "authentication is required", PLAIN, Nothing),
+            R::CallerNeeded { needed }          => (401, "missing_credentials",   "authentication is required for this", PLAIN, Needs(needed)),
+            R::InsufficientScope { needed, .. } => (403, "insufficient_scope",    "the token lacks a scope that this needs", INSUFFICIENT, Lacks(needed)),
+            R::ExpiredForThis { needed, .. }    => (401, "expired",               "Token expired", INVALID_TOKEN, Needs(needed)),
+            R::NotPermitted(_)                  => (403, "not_permitted",         "this may not be called", NONE, Nothing),
+            R::TokenInQuery { .. }              => (400, "token_in_query",        "credentials belong in the Authorization header, never in the query", INVALID_REQUEST, Nothing),
+            R::Ambiguous(_)                     => (400, "ambiguous_request",     "the request can be read in two ways", INVALID_REQUEST, Nothing),
+            R::Unreadable(_)                    => (400, "ambiguous_request",     "the message can be read in two ways, or in none", NONE, Nothing),
+            R::HeaderMismatch(_)                => (400, "header_mismatch",       "MCP-Protocol-Version, Mcp-Method and Mcp-Name must say what the body says", NONE, Nothing),
+            R::UnsupportedMedia(_)              => (415, "unsupported_media",     "send the message as plain UTF-8 JSON", NONE, Nothing),
+            R::InspectionFull                   => (503, "inspection_full",       "too much is being looked at: try again later", NONE, Again(Duration::from_secs(1))),
+            R::ForeignSession(_)                => (404, "mcp_session_of_another_caller", "Session not found: initialize again", NONE, Nothing),
+            R::BadPath(_)                       => (400, "ambiguous_request",     "the path can be read in two ways", NONE, Nothing),
+            R::Misdirected { .. }               => (421, "misdirected",           "this host is not served here", NONE, Nothing),
+            R::OtherCertificate { .. }          => (421, "misdirected",           "this host is not served on this connection", NONE, Nothing),
+            R::NoRoute                          => (404, "not_found",             "nothing is served at this path", NONE, Nothing),
+            R::MethodNotAllowed { .. }          => (405, "method_not_allowed",    "the method is not allowed here", NONE, Nothing),
+            R::NoTunnel                         => (501, "method_not_allowed",    "tunnels are not offered", NONE, Nothing),
+            R::OriginNotAllowed { .. }          => (403, "origin_not_allowed",    "this origin may not call the server", NONE, Nothing),
+            R::ServiceWorker                    => (403, "service_worker",        "service workers are not served here", NONE, Nothing),
+            R::InsecureTransport                => (403, "insecure_transport",    "use https", NONE, Nothing),
+            R::InTheClear                       => (403, "insecure_transport",    "this is not redirected: use https from the start", NONE, Nothing),
+            R::RateLimited(exceeded)            => (429, "rate_limited",          "too many requests: try again later", NONE, Again(exceeded.retry_after())),
+            R::IdentityTooLarge                 => (403, "identity_too_large",    "the identity is too large to be passed on", NONE, Nothing),
+            R::BodyTooLarge { .. }              => (413, "body_too_large",        "the request body is too large", NONE, Nothing),
+            R::BodyTimeout(_)                   => (408, "body_timeout",          "the request body took too long", NONE, Nothing),
+            R::BodyBroken                       => (400, "body_broken",           "the request body is not complete", NONE, Nothing),
+            R::Unaccountable                    => (503, "audit_unavailable",     "the request cannot be recorded at the moment", NONE, Again(crate::observe::audit::PATIENCE)),
+            R::UpstreamUnreachable(_)           => (502, "upstream_unreachable",  "the server behind the gateway cannot be reached", NONE, Upstream("unreachable")),
+            R::UpstreamLate(_)                  => (504, "upstream_timeout",      "the server behind the gateway did not answer in time", NONE, Upstream("timeout")),
+            R::UpstreamUnauthorized(_)          => (502, "upstream_unauthorized", "the server behind the gateway refused the gateway", NONE, Upstream("unauthorized")),
+            R::UpstreamAnswer(_) | R::UpstreamEndpoint(_) => (502, "upstream_answer", "the server behind the gateway sent an unusable answer", NONE, Upstream("answer")),
         };
-        public(status, reason, description, challenge)
+        (public(status, reason, description, challenge), besides)
+    }
+
+    /// What the caller is told.
+    pub(crate) fn public(&self) -> Public {
+        self.row().0
     }
 
     /// What the body of the answer says to its caller: that sentence, and which scopes are needed where one of them is missing. The
-    /// challenge names them too, but many clients show their users no header.
+    /// challenge names them too, but many clients show their users no header. Nothing else that depends on the request is told (X23).
     pub(crate) fn told(&self) -> Cow<'static, str> {
-        let description = self.public().description;
-        match self {
-            Self::InsufficientScope { needed, .. } => format!("{description}: {needed}").into(),
-            _ => description.into(), // nothing that depends on the request is told (X23)
+        let (Public { description, .. }, besides) = self.row();
+        match besides {
+            Besides::Lacks(needed) => format!("{description}: {needed}").into(),
+            Besides::Nothing | Besides::Needs(_) | Besides::Again(_) | Besides::Upstream(_) => {
+                description.into()
+            }
         }
     }
 
     /// The scopes that would help, where these are not just those of the route.
     pub(crate) fn needed(&self) -> Option<&Scopes> {
-        match self {
-            Self::CallerNeeded { needed }
-            | Self::InsufficientScope { needed, .. }
-            | Self::ExpiredForThis { needed, .. } => Some(needed),
-            _ => None, // no other is about scopes
+        match self.row().1 {
+            Besides::Needs(scopes) | Besides::Lacks(scopes) => Some(scopes),
+            Besides::Nothing | Besides::Again(_) | Besides::Upstream(_) => None,
         }
     }
 
     /// Seconds after which trying again makes sense (`Retry-After`).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Unproven(failure) => failure.retry_after(),
-            Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
-            Self::Unaccountable => Some(crate::observe::audit::PATIENCE),
-            Self::InspectionFull => Some(Duration::from_secs(1)),
-            _ => None, // no other refusal knows when it will be over
+        match self.row().1 {
+            Besides::Again(after) => Some(after),
+            Besides::Nothing | Besides::Needs(_) | Besides::Lacks(_) | Besides::Upstream(_) => None,
         }
     }
 
     /// The kind label of `portcullis_upstream_errors_total`, for the refusals that are an upstream's doing.
     pub(crate) fn upstream_kind(&self) -> Option<&'static str> {
-        match self {
-            Self::UpstreamUnreachable(_) => Some("unreachable"),
-            Self::UpstreamLate(_) => Some("timeout"),
-            Self::UpstreamUnauthorized(_) => Some("unauthorized"),
-            Self::UpstreamAnswer(_) | Self::UpstreamEndpoint(_) => Some("answer"),
-            _ => None,
+        match self.row().1 {
+            Besides::Upstream(kind) => Some(kind),
+            Besides::Nothing | Besides::Needs(_) | Besides::Lacks(_) | Besides::Again(_) => None,
         }
     }
 }

@@ -182,8 +182,12 @@ fn row(refusal: &Refusal) -> String {
     let retry = refusal.retry_after().map_or_else(String::new, |after| {
         format!(" retry-after={}", after.as_secs())
     });
+    let needed = refusal.needed();
+    let needed = needed.map_or_else(String::new, |needed| format!(" needed=[{needed}]"));
+    let kind = refusal.upstream_kind();
+    let kind = kind.map_or_else(String::new, |kind| format!(" upstream={kind}"));
     format!(
-        "{} {:<24} {challenge}{retry} · {}\n",
+        "{} {:<24} {challenge}{needed}{retry}{kind} · {}\n",
         public.status.as_u16(),
         public.reason,
         public.description

@@ -140,10 +140,10 @@ impl Record<'_> {
             if let Some(token) = challenge(site, form, self.with_proof, refusal, public) {
                 headers.insert(WWW_AUTHENTICATE, token);
             }
-            let is_offered = match refusal {
-                Refusal::MissingCredentials | Refusal::CallerNeeded { .. } => site.proofs.required,
-                Refusal::Unproven(Failure::ProofRequired(_)) => !self.with_proof,
-                _ => false,
+            let is_offered = if let Refusal::Unproven(failure) = refusal {
+                !self.with_proof && matches!(failure, Failure::ProofRequired(_))
+            } else {
+                public.challenge == Challenge::Plain && site.proofs.required // nothing was presented
             };
             if is_offered {
                 headers.append(WWW_AUTHENTICATE, form.dpop.clone());
