@@ -161,11 +161,21 @@ async fn sec_55_after_a_reload_the_new_rules_say_what_is_seen() {
 #[tokio::test]
 async fn sec_55_a_stream_that_was_not_filtered_ends_when_it_has_to_be() {
     let world = World::start(crate::setting::program(), &config("", &[&filtered("all")])).await;
-    let (stream, upstream) = listening(&world).await;
+    let unfiltered = [listening(&world).await, asked(&world).await];
+    world.server.answer_once(Reply::events());
+    let call = world.client().post("/mcp").call("greet", &json!({}));
+    let mut call = call.open().await;
+    let calls = world.server.stream().await;
     reloaded(&world, &config("", &[&filtered("callable")]), 1).await;
-    let end = timeout(WITHIN, stream.finish()).await;
-    assert!(end.unwrap().complete, "it is ended, not cut");
-    upstream.closed().await;
+    for (stream, upstream) in unfiltered {
+        let end = timeout(WITHIN, stream.finish()).await;
+        assert!(end.unwrap().complete, "it is ended, not cut");
+        upstream.closed().await;
+    }
+    // past the moment at which the other is judged too
+    assert!(call.is_silent_for(WITHIN).await);
+    calls.event("no list").await;
+    assert_eq!(call.block().await.as_deref(), Some("data: no list\n\n"));
 }
 
 #[tokio::test]

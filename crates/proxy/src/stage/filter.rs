@@ -60,15 +60,7 @@ pub(crate) fn wanted(
     if !site.policy.access.changes_lists() {
         return None;
     }
-    let lists = match call {
-        // every answer of HTTP+SSE comes on a stream, and those of a broken one on the next (`Last-Event-ID`)
-        Call::Unread => arrival.head.method == Method::GET,
-        Call::Read(messages) => messages
-            .messages
-            .iter()
-            .any(|message| matches!(message.operation(), Operation::List(_))),
-    };
-    if !lists {
+    if !may_list(call, arrival.head.method == Method::GET) {
         return None;
     }
     let headers = &mut arrival.head.headers;
@@ -80,6 +72,18 @@ pub(crate) fn wanted(
         view: View::of(site, granted.caller()),
         held: memory.hold(plan.inspect_memory, granted.caller(), arrival.client),
     })
+}
+
+/// Whether the answer may hold a list.
+pub(crate) fn may_list(call: &Call<'_>, is_get: bool) -> bool {
+    match call {
+        // every answer of HTTP+SSE comes on a stream, and those of a broken one on the next (`Last-Event-ID`)
+        Call::Unread => is_get,
+        Call::Read(messages) => messages
+            .messages
+            .iter()
+            .any(|message| matches!(message.operation(), Operation::List(_))),
+    }
 }
 
 /// What the caller gets.

@@ -23,7 +23,7 @@ use crate::observe::metrics::OpenStream;
 use crate::plan::{Plan, Site};
 use crate::server::shutdown::Ending;
 use crate::shared::Shared;
-use crate::stage::filter::Sieve;
+use crate::stage::filter::{self, Sieve};
 use crate::stage::forward::{Kind, media_type};
 use crate::stage::inspect::Call;
 use crate::stage::limit::{self, Streaming, Ticket};
@@ -243,7 +243,7 @@ impl Tended {
         }
         let caller = self.caller.as_ref();
         self.source.look_again(&self.site, caller);
-        (self.posted || self.source.is_as_filtered_as(&self.site))
+        (self.source.is_as_filtered_as(&self.site) || !filter::may_list(&self.call, !self.posted))
             && authorize::still(&self.site, caller, &self.call, self.posted, plan.now())
     }
 
