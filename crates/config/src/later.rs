@@ -1,6 +1,6 @@
 //! Keys that are planned and not there yet: whoever copies them from a newer file is told so, and not sent looking for a typing error.
 
-use crate::place::{Place, Step};
+use crate::place::Place;
 
 /// Paths of such keys. `*` is any one name or index.
 const LATER: &[&str] = &[
@@ -21,15 +21,7 @@ pub(crate) const DANGEROUS: &[&str] = &["shared_origin", "session_not_checked"];
 
 /// Whether the key at `place` is planned.
 pub(crate) fn is_planned(place: &Place) -> bool {
-    LATER.iter().any(|planned| {
-        let mut steps = place.steps();
-        let fits = planned.split('.').all(|word| match steps.next() {
-            Some(Step::Key(key)) => word == "*" || word == key,
-            Some(Step::Index(_)) => word == "*",
-            None => false,
-        });
-        fits && steps.next().is_none()
-    })
+    LATER.iter().any(|planned| place.fits(planned))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod host;
 mod interpolate;
 mod later;
 mod load;
+mod mistakes;
 mod notes;
 pub mod origin;
 mod place;

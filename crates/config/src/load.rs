@@ -6,6 +6,7 @@ use crate::check::{self, Loaded};
 use crate::document;
 use crate::interpolate;
 use crate::later;
+use crate::mistakes;
 use crate::notes::Notes;
 use crate::place::{Place, Step};
 use crate::problem::{Flaw, Problems};
@@ -61,25 +62,33 @@ fn note_unknown(place: &Place, notes: &mut Notes) {
         Flaw::new("is a merge key, which YAML 1.2 does not have")
             .hint("anchors and aliases of whole values do work")
     } else {
-        let hint = match (
-            home_of(key, &parent),
-            suggest::closest(key, known.iter().map(String::as_str)),
-        ) {
-            (Some(home), _) => format!("it is a key of {home}: check the indentation"),
-            (None, Some(close)) => format!("did you mean `{close}`?"),
-            (None, None) => format!("known here: {}", known.join(", ")),
+        let home = home_of(key, &parent);
+        let close = suggest::closest(key, known.iter().map(String::as_str));
+        let hint = match (mistakes::instead(&parent, key), home, close) {
+            (Some(instead), _, _) => instead.to_owned(),
+            (None, Some(home), _) => format!("it is a key of {home}: check the indentation"),
+            (None, None, Some(close)) => format!("did you mean `{close}`?"),
+            (None, None, None) => format!("known here: {}", known.join(", ")),
         };
         Flaw::new("is not a known key").hint(hint)
     };
     notes.unknown_key(&parent, key, flaw);
 }
 
-/// Where a key belongs that stands too deep, or beside the routes and not in one.
+/// Where a key belongs that stands too deep, beside the block that it is of, or beside the routes and not in one.
 fn home_of(key: &str, parent: &Place) -> Option<String> {
     let holds = |place: &Place| schema::keys_at(place).iter().any(|known| known == key);
+    let beside = schema::block_with(parent, key).map(|block| parent.key(&block).to_string());
     if parent.parent().is_none() {
-        let in_a_route = holds(&Place::root().key("routes").index(0));
-        return in_a_route.then(|| "a route".to_owned());
+        let route = Place::root().key("routes").index(0);
+        if holds(&route) {
+            return Some("a route".to_owned());
+        }
+        let in_a_route = || Some(format!("{} of a route", schema::block_with(&route, key)?));
+        return beside.or_else(in_a_route);
+    }
+    if beside.is_some() {
+        return beside;
     }
     let mut above = parent.parent();
     while let Some(place) = above {

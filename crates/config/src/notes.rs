@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::mistakes;
 use crate::place::{Place, Step};
 use crate::problem::{Flaw, Problem};
 use crate::scalar::Scalar;
@@ -335,11 +336,20 @@ impl Notes {
         };
         let flaw = Flaw::new(format!("is {found} where {expected} belongs"));
         let flaw = match (expected, written) {
-            ("a mapping", _) => match schema::keys_at(place).join(", ") {
-                keys if keys.is_empty() => flaw,
-                keys => flaw.hint(format!("its keys are: {keys}")),
+            ("a mapping", _) => {
+                let keys = schema::keys_at(place).join(", ");
+                match (keys.is_empty(), mistakes::example(place)) {
+                    (true, _) => flaw,
+                    (false, None) => flaw.hint(format!("its keys are: {keys}")),
+                    (false, Some(example)) => flaw.hint(format!(
+                        "its keys are: {keys}; it is written like {example}"
+                    )),
+                }
+            }
+            ("a list", Written::Mapping) => match mistakes::example(place) {
+                None => flaw.hint("each entry begins with a dash"),
+                Some(example) => flaw.hint(format!("it is written like {example}")),
             },
-            ("a list", Written::Mapping) => flaw.hint("each entry begins with a dash"),
             (_, Written::List | Written::Mapping) => flaw,
             ("a list", _) => flaw.hint("put it in brackets: [ … ]"),
             // One of a few words: quotes make none of them.

@@ -67,6 +67,17 @@ impl Place {
         self.steps.iter().map(|(_, step)| step)
     }
 
+    /// Whether this is one of the places that a pattern like `routes.*.auth` means, in which `*` is any one name or index.
+    pub(crate) fn fits(&self, pattern: &str) -> bool {
+        let mut steps = self.steps();
+        let fits = pattern.split('.').all(|word| match steps.next() {
+            Some(Step::Key(key)) => word == "*" || word == key,
+            Some(Step::Index(_)) => word == "*",
+            None => false,
+        });
+        fits && steps.next().is_none()
+    }
+
     pub(crate) fn last(&self) -> Option<&Step> {
         self.steps.last().map(|(_, step)| step)
     }

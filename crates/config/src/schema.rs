@@ -53,16 +53,35 @@ fn without_null(schema: &mut Value) {
 /// The keys of ours that the mapping at `place` may hold; empty where names are the operator's own.
 pub(crate) fn keys_at(place: &Place) -> Vec<String> {
     let root = schema();
-    let mut here = Some(&root);
-    for step in place.steps() {
-        here = here.and_then(|schema| below(schema, step));
-    }
-    let properties = here
-        .and_then(|schema| mapping(schema).get("properties"))
-        .and_then(Value::as_object);
+    let properties = at(&root, place).and_then(properties);
     properties
         .map(|properties| properties.keys().cloned().collect())
         .unwrap_or_default()
+}
+
+/// The one block in the mapping at a place that has this key. `None` if none has it, or several have.
+pub(crate) fn block_with(place: &Place, key: &str) -> Option<String> {
+    let root = schema();
+    let children = properties(at(&root, place)?)?.iter();
+    let mut blocks = children.filter(|(_, child)| {
+        properties(child).is_some_and(|properties| properties.contains_key(key))
+    });
+    match (blocks.next(), blocks.next()) {
+        (Some((name, _)), None) => Some(name.clone()),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
+}
+
+fn at<'s>(root: &'s Value, place: &Place) -> Option<&'s Value> {
+    let mut here = Some(root);
+    for step in place.steps() {
+        here = here.and_then(|schema| below(schema, step));
+    }
+    here
+}
+
+fn properties(schema: &Value) -> Option<&serde_json::Map<String, Value>> {
+    mapping(schema).get("properties").and_then(Value::as_object)
 }
 
 /// Where something else may stand in place of a mapping, the mapping.

@@ -15,9 +15,15 @@ impl Scalar for Count {
     const EXPECTED: &'static str = "a whole number";
 
     fn read(text: &str) -> Result<Self, Flaw> {
-        digits(text)
-            .map(Count)
-            .ok_or_else(|| Flaw::new("is not a whole number"))
+        digits(text).map(Count).ok_or_else(|| {
+            let flaw = Flaw::new("is not a whole number");
+            match text.split_once('/') {
+                Some((number, _)) if digits(number).is_some() => {
+                    flaw.hint("it is the number alone; in how long is said beside it")
+                }
+                Some(_) | None => flaw,
+            }
+        })
     }
 
     fn schema() -> Value {

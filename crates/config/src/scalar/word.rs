@@ -87,6 +87,22 @@ impl Word for AuthType {
         ("both", AuthType::Both),
         ("none", AuthType::None),
     ];
+
+    fn why_not(text: &str) -> Option<Flaw> {
+        let hint = match text {
+            "oidc" | "jwks" | "introspection" => {
+                "that is a kind of authenticator, which type: oauth takes"
+            }
+            "shared_secret" | "public_key" | "api_keys" | "api_key" | "apikey" => {
+                "that is a kind of authenticator, which type: jwt takes"
+            }
+            "bearer" | "Bearer" | "token" => {
+                "oauth takes tokens of an authorization server, jwt what you hand out yourself, both either"
+            }
+            _ => return None,
+        };
+        Some(Flaw::new("is not one of oauth, jwt, both, none").hint(hint))
+    }
 }
 
 impl Word for Profile {
@@ -199,6 +215,13 @@ impl Word for SenderConstrained {
         ("optional", SenderConstrained::Optional),
         ("required", SenderConstrained::Required),
     ];
+
+    fn why_not(_: &str) -> Option<Flaw> {
+        Some(
+            Flaw::new("is not one of optional, required")
+                .hint("required takes bound tokens alone, be it to a key (DPoP) or a certificate"),
+        )
+    }
 }
 
 impl Word for Start {

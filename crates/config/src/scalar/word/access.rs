@@ -42,6 +42,17 @@ impl Word for PolicyMode {
         ("enforce", PolicyMode::Enforce),
         ("dry_run", PolicyMode::DryRun),
     ];
+
+    fn why_not(text: &str) -> Option<Flaw> {
+        matches!(
+            text,
+            "log" | "audit" | "warn" | "report" | "monitor" | "permissive" | "off"
+        )
+        .then(|| {
+            Flaw::new("is not one of enforce, dry_run")
+                .hint("with dry_run what the rules would refuse passes, and is logged")
+        })
+    }
 }
 
 impl Word for ChallengeAt {

@@ -114,6 +114,16 @@ fn rule(
                 .hint("put the rule for fewer tools first, or take this one away"),
             );
         }
+        // Not `fs.*`: many servers have dots in names. But no name has one there.
+        if pattern.starts_with(".*") || pattern.contains("_.*") || pattern.contains("-.*") {
+            notes.warn(
+                &item_place,
+                Flaw::new(
+                    "reads like a regular expression, and is none: the dot stands for itself",
+                )
+                .hint("`*` alone stands for any characters, as in delete_*"),
+            );
+        }
         own.push(pattern);
     }
     for pattern in own {

@@ -45,3 +45,24 @@ fn s0_2_what_is_resolved_has_no_empty_list_of_rules() {
         assert_eq!(again.warnings, []);
     }
 }
+
+/// The rule would name no tool that there is, and leave what it should deny to the next one.
+#[test]
+fn sec_51_a_pattern_that_looks_like_a_regular_expression_is_warned_of() {
+    let told = |pattern: &str| {
+        warnings(&route(&format!(
+            "access: {{ tools: [ {{ match: '{pattern}', deny: true }}, {{ match: '*' }} ] }}"
+        )))
+    };
+    for pattern in ["delete_.*", ".*_prod", "drop-.*"] {
+        assert_eq!(
+            told(pattern),
+            [
+                "routes[0].access.tools[0].match[0]: reads like a regular expression, and is none: the dot stands for itself"
+            ]
+        );
+    }
+    for pattern in ["delete_*", "fs.*", "a.b*", "*.x"] {
+        assert!(told(pattern).is_empty(), "{pattern}");
+    }
+}
