@@ -86,6 +86,20 @@ async fn s0_71_credentials_of_ones_own_are_explained_too() {
 }
 
 #[tokio::test]
+async fn s0_71_a_token_of_somebody_whom_the_route_does_not_accept_is_led_to_accept() {
+    let desk = Desk::new().await;
+    let token = desk.idp.token().claim("iss", "ours").audience("mcp-api");
+    let token = token.sign_with_secret(b"a-secret-of-two-services-0123456789");
+    let told = desk
+        .explain(&["--route", "/mcp", "--token", "-"], &token)
+        .await;
+    assert_eq!(told.code, Some(1), "{}", told.stdout);
+    let hint = "  hint            this is the issuer of services, which the route does not accept: name it under `accept`, with a `type` that takes it\n";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    assert_eq!(told.stdout.matches("  hint ").count(), 1);
+}
+
+#[tokio::test]
 async fn s0_71_an_api_key_in_the_wrong_place_is_led_to_the_right_one() {
     let desk = Desk::new().await;
     let elsewhere = ["--route", "/opaque", "--api-key", "-"];

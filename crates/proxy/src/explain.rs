@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use config::{Config, Scheme, Secret};
 use http::{HeaderMap, HeaderValue, Method};
-use identity::{Authenticators, Clock, Evidence, Mark, StartError, Step, observe};
+use identity::{Authenticators, Clock, Evidence, Failure, Mark, StartError, Step, observe};
 
 use asked::{asked_for, headers, key_header, presented};
 
@@ -159,6 +159,9 @@ async fn decide(
             && failure.retry_after().is_some()
         {
             refused.hints.extend(hints(&missed));
+        }
+        if let Some(hint) = not_accepted(config, &refused.refusal) {
+            refused.hints = vec![hint];
         }
         refused
     })?;
@@ -341,6 +344,22 @@ fn accepted<'c>(config: &'c Config, plan: &Plan, site: &Arc<Site>) -> &'c [usize
         Some(config::Auth::Required(requirement)) => &requirement.accept,
         Some(config::Auth::Anonymous) | None => &[],
     }
+}
+
+/// Somebody vouches for tokens of this issuer, but not on this route.
+fn not_accepted(config: &Config, refusal: &Refusal) -> Option<String> {
+    let Refusal::Unproven(Failure::IssuerMismatch { found, .. }) = refusal else {
+        return None;
+    };
+    let mut all = config.authenticators.iter();
+    let its = all.find(|authenticator| {
+        let rules = authenticator.kind.rules();
+        rules.is_some_and(|rules| format!("{:?}", rules.issuer) == **found)
+    })?;
+    Some(format!(
+        "this is the issuer of {}, which the route does not accept: name it under `accept`, with a `type` that takes it",
+        its.name
+    ))
 }
 
 fn hints(missed: &[StartError]) -> impl Iterator<Item = String> {

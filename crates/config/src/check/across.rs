@@ -40,6 +40,7 @@ pub(super) fn check(
     resources::check(server, routes, notes);
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
+        accepted_somewhere(index, authenticator, routes, notes);
     }
     keys::check(authenticators, routes, notes);
 }
@@ -286,6 +287,27 @@ fn shared_route_audience(
                 .hint("give each route audiences or required_scopes of its own"),
             );
         }
+    }
+}
+
+/// An authenticator that counts nowhere was most likely meant to.
+fn accepted_somewhere(
+    index: usize,
+    authenticator: &AuthenticatorEntry,
+    routes: &[RouteEntry],
+    notes: &mut Notes,
+) {
+    let is_accepted = routes.iter().any(|entry| match &entry.route.auth {
+        Auth::Required(requirement) => requirement.accept.contains(&index),
+        Auth::Anonymous => false,
+    });
+    // a route that has a problem may accept it
+    if !is_accepted && notes.problems.is_empty() {
+        notes.warn(
+            &Place::root().key("authenticators").key(&authenticator.name),
+            Flaw::new("is accepted by no route")
+                .hint("name it under auth.accept of one, with an auth.type that takes it"),
+        );
     }
 }
 

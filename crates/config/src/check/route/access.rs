@@ -140,14 +140,25 @@ fn public_tools_are_callable(
                 Flaw::new("has characters that no tool's name may have where rules stand")
                     .hint("names are of letters, digits and _ . / - there; others are refused"),
             );
-        } else if let Some((index, rule)) = matcher.rule(name)
-            && rule.deny
-        {
-            notes.wrong(
-                &place,
-                Flaw::new(format!("is denied to everybody by tools[{index}]"))
+        } else if let Some((index, rule)) = matcher.rule(name) {
+            let asks = !rule.scopes.is_empty() || !rule.groups.is_empty();
+            let mut names = rule.matches.iter();
+            if rule.deny {
+                notes.wrong(
+                    &place,
+                    Flaw::new(format!("is denied to everybody by tools[{index}]"))
+                        .hint("take it out of one of the two"),
+                );
+            } else if asks && names.any(|it| it.eq_ignore_ascii_case(name)) {
+                // a rule for many may well have exceptions, one for this tool is a contradiction
+                notes.warn(
+                    &place,
+                    Flaw::new(format!(
+                        "is public: what tools[{index}] asks for it, nobody needs"
+                    ))
                     .hint("take it out of one of the two"),
-            );
+                );
+            }
         }
     }
 }

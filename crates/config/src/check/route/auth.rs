@@ -226,12 +226,11 @@ fn accepted(
                     .get(index)
                     .is_some_and(|entry| entry.family.is_some())
                 {
+                    let word = AuthType::from(families).word();
                     notes.wrong(
                         &place,
-                        format!(
-                            "is an authenticator that type: {} does not take",
-                            AuthType::from(families).word()
-                        ),
+                        Flaw::new(format!("is an authenticator that type: {word} does not take"))
+                            .hint("type: both takes all kinds; jwt those that you issue yourself, oauth those of an authorization server"),
                     );
                 }
             }

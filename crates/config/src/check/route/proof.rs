@@ -166,7 +166,10 @@ mod tests {
         );
         let acts_for = ", acts_for: { issuer: 'https://login.example.com/', subject: a }";
         assert!(warnings(&with_keys(both, acts_for)).is_empty());
-        assert!(warnings(&with_keys("{ sender_constrained: required }", "")).is_empty());
+        assert_eq!(
+            warnings(&with_keys("{ sender_constrained: required }", "")),
+            ["authenticators.machines: is accepted by no route"]
+        );
         assert!(warnings(&with_keys("{ type: both }", "")).is_empty());
     }
 }

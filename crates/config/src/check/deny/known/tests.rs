@@ -10,7 +10,7 @@ authenticators:
     { id: '${ROBOT}', hash: 'sha256:2000000000000000000000000000000000000000000000000000000000000000' } ] } }
   scripts: { api_keys: { header: X-Script, keys: [
     { id: nightly, hash: 'sha256:3000000000000000000000000000000000000000000000000000000000000000' } ] } }
-routes: [ { path: /mcp, upstream: 'http://127.0.0.1:3000/mcp' } ]
+routes: [ { path: /mcp, upstream: 'http://127.0.0.1:3000/mcp', auth: { type: both, accept: [corp, services, machines, scripts] } } ]
 ";
 
 #[track_caller]

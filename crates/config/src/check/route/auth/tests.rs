@@ -71,6 +71,7 @@ fn x1_none_is_said_twice_and_for_loopback_only() {
         )),
         [
             "routes[0].dangerous: anonymous_access: everyone who reaches this machine may call this route",
+            "authenticators.corp: is accepted by no route",
         ]
     );
     let open = "server: { listen: ['127.0.0.1:1', '0.0.0.0:2'], public_url: 'https://a.example', trusted_proxies: [10.0.0.0/8] }\n".to_owned();
@@ -232,6 +233,19 @@ fn s0_16_a_type_takes_its_families() {
             &[&format!("routes[0].auth.accept[0]: {told}")],
         );
     }
+}
+
+#[test]
+fn an_authenticator_that_counts_nowhere_is_told_of() {
+    let text = |auth: &str| format!("{FAMILIES}{}", route(&format!("auth: {auth}")));
+    assert!(warnings(&text("{ type: both }")).is_empty());
+    let forgotten = ["authenticators.services: is accepted by no route"];
+    assert_eq!(warnings(&text("{ accept: [corp] }")), forgotten);
+    // one mistake is told once
+    wrong(
+        &text("{ accept: [corp, services] }"),
+        &["routes[0].auth.accept[1]: is an authenticator that type: oauth does not take"],
+    );
 }
 
 #[test]

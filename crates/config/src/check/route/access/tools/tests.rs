@@ -66,3 +66,17 @@ fn sec_51_a_pattern_that_looks_like_a_regular_expression_is_warned_of() {
         assert!(told(pattern).is_empty(), "{pattern}");
     }
 }
+
+#[test]
+fn s0_11_a_public_tool_with_a_rule_of_its_own_is_warned_of() {
+    let warned = |rule: &str| {
+        let access = format!("public_tools: [Delete_x], tools: [ {rule} ]");
+        warnings(&route(&format!("access: {{ {access} }}")))
+    };
+    let told =
+        "routes[0].access.public_tools[0]: is public: what tools[0] asks for it, nobody needs";
+    assert_eq!(warned("{ match: [a, delete_x], scopes: [b] }"), [told]);
+    assert_eq!(warned("{ match: delete_x, groups: [b] }"), [told]);
+    assert!(warned("{ match: delete_x }").is_empty());
+    assert!(warned("{ match: 'delete_*', scopes: [b] }").is_empty());
+}
