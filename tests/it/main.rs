@@ -82,6 +82,7 @@ mod reload_streams;
 mod secrets;
 mod series;
 mod setting;
+mod shown;
 mod shutdown;
 mod sidecar;
 mod start;
