@@ -85,6 +85,12 @@ async fn i_12_the_stream_that_clients_open_by_themselves_sends_nobody_to_log_in(
     let answer = refused(&world, get("/open"), 405, "method_not_allowed").await;
     assert_eq!(answer.answer.header("allow"), Some("POST, OPTIONS"));
     assert_eq!(answer.answer.header("www-authenticate"), None);
+    assert_eq!(answer.entry["level"], "INFO", "every such client does it");
+    let cause = answer.cause();
+    assert!(
+        cause.starts_with("no stream without a credential"),
+        "{cause}"
+    );
     for path in ["/open/login", "/connect"] {
         refused(&world, get(path), 401, "missing_credentials").await;
     }

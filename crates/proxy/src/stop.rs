@@ -87,6 +87,11 @@ pub(crate) enum Refusal {
     NoRoute,
     #[error("method {} is not served here", method.as_str().get(..32).unwrap_or(method.as_str()))]
     MethodNotAllowed { method: Method, allow: &'static str },
+    /// The stream that clients open by themselves after a handshake that needed no credential.
+    #[error(
+        "no stream without a credential; a client asks for one by itself, and is not sent to log in for it"
+    )]
+    StreamOfNobody,
     #[error("CONNECT is not offered")]
     NoTunnel,
     #[error("origin {origin:?} may not call this route")]
@@ -163,13 +168,15 @@ enum Besides<'r> {
     Again(Duration),
     /// It is an upstream's doing: the kind label of `portcullis_upstream_errors_total`.
     Upstream(&'static str),
+    /// The methods that are taken (`Allow`).
+    Takes(&'static str),
 }
 
 impl Refusal {
     /// The whole table of section 4 of the contract, for what exists so far.
     #[rustfmt::skip] // one row a line: a table is read downwards
     fn row(&self) -> (Public, Besides<'_>) {
-        use Besides::{Again, Lacks, Needs, Nothing, Upstream};
+        use Besides::{Again, Lacks, Needs, Nothing, Takes, Upstream};
         use Refusal as R;
         const NONE: Challenge = Challenge::None;
         const PLAIN: Challenge = Challenge::Plain;
@@ -194,7 +201,8 @@ impl Refusal {
             R::Misdirected { .. }               => (421, "misdirected",           "this host is not served here", NONE, Nothing),
             R::OtherCertificate { .. }          => (421, "misdirected",           "this host is not served on this connection", NONE, Nothing),
             R::NoRoute                          => (404, "not_found",             "nothing is served at this path", NONE, Nothing),
-            R::MethodNotAllowed { .. }          => (405, "method_not_allowed",    "the method is not allowed here", NONE, Nothing),
+            R::MethodNotAllowed { allow, .. }   => (405, "method_not_allowed",    "the method is not allowed here", NONE, Takes(allow)),
+            R::StreamOfNobody                   => (405, "method_not_allowed",    "the method is not allowed here", NONE, Takes("POST, OPTIONS")),
             R::NoTunnel                         => (501, "method_not_allowed",    "tunnels are not offered", NONE, Nothing),
             R::OriginNotAllowed { .. }          => (403, "origin_not_allowed",    "this origin may not call the server", NONE, Nothing),
             R::ServiceWorker                    => (403, "service_worker",        "service workers are not served here", NONE, Nothing),
@@ -225,9 +233,11 @@ impl Refusal {
         let (Public { description, .. }, besides) = self.row();
         match besides {
             Besides::Lacks(needed) => format!("{description}: {needed}").into(),
-            Besides::Nothing | Besides::Needs(_) | Besides::Again(_) | Besides::Upstream(_) => {
-                description.into()
-            }
+            Besides::Nothing
+            | Besides::Needs(_)
+            | Besides::Again(_)
+            | Besides::Upstream(_)
+            | Besides::Takes(_) => description.into(),
         }
     }
 
@@ -235,7 +245,7 @@ impl Refusal {
     pub(crate) fn needed(&self) -> Option<&Scopes> {
         match self.row().1 {
             Besides::Needs(scopes) | Besides::Lacks(scopes) => Some(scopes),
-            Besides::Nothing | Besides::Again(_) | Besides::Upstream(_) => None,
+            Besides::Nothing | Besides::Again(_) | Besides::Upstream(_) | Besides::Takes(_) => None,
         }
     }
 
@@ -243,7 +253,11 @@ impl Refusal {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.row().1 {
             Besides::Again(after) => Some(after),
-            Besides::Nothing | Besides::Needs(_) | Besides::Lacks(_) | Besides::Upstream(_) => None,
+            Besides::Nothing
+            | Besides::Needs(_)
+            | Besides::Lacks(_)
+            | Besides::Upstream(_)
+            | Besides::Takes(_) => None,
         }
     }
 
@@ -251,7 +265,23 @@ impl Refusal {
     pub(crate) fn upstream_kind(&self) -> Option<&'static str> {
         match self.row().1 {
             Besides::Upstream(kind) => Some(kind),
-            Besides::Nothing | Besides::Needs(_) | Besides::Lacks(_) | Besides::Again(_) => None,
+            Besides::Nothing
+            | Besides::Needs(_)
+            | Besides::Lacks(_)
+            | Besides::Again(_)
+            | Besides::Takes(_) => None,
+        }
+    }
+
+    /// The methods that are taken, where the one that came is not (`Allow`).
+    pub(crate) fn allow(&self) -> Option<&'static str> {
+        match self.row().1 {
+            Besides::Takes(methods) => Some(methods),
+            Besides::Nothing
+            | Besides::Needs(_)
+            | Besides::Lacks(_)
+            | Besides::Again(_)
+            | Besides::Upstream(_) => None,
         }
     }
 }

@@ -86,10 +86,7 @@ pub(crate) fn admit(
 /// anything asks for it, and 405 says that there is no such stream (I-12). Over HTTP+SSE nothing begins without one.
 fn no_credential(site: &Site, method: &Method) -> Refusal {
     if *method == Method::GET && site.transport == Transport::Mcp && site.policy.access.waits() {
-        return Refusal::MethodNotAllowed {
-            method: method.clone(),
-            allow: "POST, OPTIONS",
-        };
+        return Refusal::StreamOfNobody;
     }
     Refusal::MissingCredentials
 }

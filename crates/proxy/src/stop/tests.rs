@@ -60,6 +60,7 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::HeaderMismatch("Mcp-Name is missing"),
         Refusal::UpstreamEndpoint(Unusable::Missing),
+        Refusal::StreamOfNobody,
     ]
 }
 
@@ -98,7 +99,8 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::ExpiredForThis { .. } => 30,
         Refusal::HeaderMismatch(_) => 31,
         Refusal::UpstreamEndpoint(_) => 32,
-        Refusal::Unproven(_) => 33,
+        Refusal::StreamOfNobody => 33,
+        Refusal::Unproven(_) => 34,
     }
 }
 
@@ -186,8 +188,10 @@ fn row(refusal: &Refusal) -> String {
     let needed = needed.map_or_else(String::new, |needed| format!(" needed=[{needed}]"));
     let kind = refusal.upstream_kind();
     let kind = kind.map_or_else(String::new, |kind| format!(" upstream={kind}"));
+    let allow = refusal.allow();
+    let allow = allow.map_or_else(String::new, |allow| format!(" allow=[{allow}]"));
     format!(
-        "{} {:<24} {challenge}{needed}{retry}{kind} · {}\n",
+        "{} {:<24} {challenge}{needed}{retry}{kind}{allow} · {}\n",
         public.status.as_u16(),
         public.reason,
         public.description

@@ -53,13 +53,14 @@ impl Record<'_> {
                 )
             };
         }
-        // Every login begins without credentials, every use of a proof without a nonce, and every scanner asks for what is not there:
-        // none is a reason to be warned.
+        // Every login begins without credentials, every use of a proof without a nonce, clients ask for a stream by themselves, and every
+        // scanner asks for what is not there: none is a reason to be warned.
         if matches!(
             refusal,
             Refusal::MissingCredentials
                 | Refusal::CallerNeeded { .. }
                 | Refusal::NoRoute
+                | Refusal::StreamOfNobody
                 | Refusal::Unproven(Failure::NonceNeeded(_))
         ) {
             tell!(info);
@@ -88,7 +89,7 @@ impl Record<'_> {
         if public.status == StatusCode::UNAUTHORIZED {
             nonce(self.plan, self.closing.site.as_deref(), headers);
         }
-        if let Refusal::MethodNotAllowed { allow, .. } = refusal {
+        if let Some(allow) = refusal.allow() {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(after) = refusal.retry_after() {
