@@ -161,7 +161,9 @@ mod tests {
         let (mut queue, logs) = begin(gate, |count| format!("{count} dropped\n")).unwrap();
         // one line is in the sink's hands, a queue full of them waits, ten have no room
         queue.write_all(b"first\n").unwrap();
+        let mut waiting = 0;
         while queue.lines.try_send(b"waiting\n".to_vec()).is_ok() {
+            waiting += 1;
             std::thread::yield_now();
         }
         for _ in 0..10 {
@@ -169,7 +171,8 @@ mod tests {
         }
         assert_eq!(logs.dropped().load(Ordering::Relaxed), 10);
         opener.send(()).unwrap();
-        while !taken.lock().unwrap().contains("dropped") {
+        // the gap is told while the others still wait, and then there is no room for one more
+        while taken.lock().unwrap().matches("waiting").count() < waiting {
             std::thread::yield_now();
         }
         queue.write_all(b"last\n").unwrap();
