@@ -37,7 +37,7 @@ pub(super) fn check(
     bodies_can_be_held(server, audit, routes, notes);
     challenge_paths::check(server, routes, notes);
     tunnels(server, routes, notes);
-    resources::check(server, routes, notes);
+    resources::check(server, authenticators, routes, notes);
     for (index, authenticator) in authenticators.iter().enumerate() {
         shared_audience(index, authenticator, routes, notes);
         accepted_somewhere(index, authenticator, routes, notes);

@@ -1,6 +1,6 @@
 //! Resources that clients cannot have typed.
 
-use super::RouteEntry;
+use super::{AuthenticatorEntry, RouteEntry};
 use crate::checked::{Auth, Server};
 use crate::host::HostPattern;
 use crate::notes::Notes;
@@ -11,14 +11,27 @@ use crate::problem::Flaw;
 /// or, where somebody on the way writes another `Host`, a challenge that leads elsewhere. So the name of a resource is one of ours.
 ///
 /// Not asked of routes under a wildcard host, which have to say a resource: it may stand for all that is below the wildcard.
-pub(super) fn check(server: &Server, routes: &[RouteEntry], notes: &mut Notes) {
+pub(super) fn check(
+    server: &Server,
+    authenticators: &[AuthenticatorEntry],
+    routes: &[RouteEntry],
+    notes: &mut Notes,
+) {
+    let holds_keys = |index: &usize| {
+        let checked = authenticators
+            .get(*index)
+            .and_then(|one| one.checked.as_ref());
+        checked.is_some_and(|one| one.kind.api_keys().is_some())
+    };
     for RouteEntry { place, route } in routes {
         let Some(resource) = &route.resource else {
             continue;
         };
-        match route.auth {
+        match &route.auth {
+            // There is no document to compare where only keys are taken.
+            Auth::Required(requirement) if requirement.accept.iter().all(holds_keys) => continue,
             Auth::Required(_) => {}
-            Auth::Anonymous => continue, // nobody is told of it
+            Auth::Anonymous => continue,
         }
         if route
             .host
@@ -132,5 +145,20 @@ mod tests {
                 "{server} {fields}: {said:?}"
             );
         }
+    }
+
+    #[test]
+    fn prm_5_where_only_keys_are_taken_nobody_compares_a_resource() {
+        let hash = "0".repeat(64);
+        let keys = format!(
+            "authenticators: {{ corp: {{ oidc: {{ issuer: 'https://login.example.com/' }} }}, machines: {{ api_keys: {{ keys: [ {{ id: ci, hash: 'sha256:{hash}' }} ] }} }} }}"
+        );
+        let of = |kind: &str| {
+            warnings(&format!(
+                "{keys}\nroutes: [ {{ path: /mcp, upstream: 'http://127.0.0.1:3000', resource: 'https://x.example/mcp', auth: {{ type: {kind} }} }} ]"
+            ))
+        };
+        assert!(of("jwt").is_empty());
+        assert_eq!(of("both"), [UNKNOWN]);
     }
 }
