@@ -158,7 +158,7 @@ mod tests {
                 "{keys}\nroutes: [ {{ path: /mcp, upstream: 'http://127.0.0.1:3000', resource: 'https://x.example/mcp', auth: {{ type: {kind} }} }} ]"
             ))
         };
-        assert!(of("jwt").is_empty());
+        assert_eq!(of("jwt"), ["authenticators.corp: is accepted by no route"]);
         assert_eq!(of("both"), [UNKNOWN]);
     }
 }
