@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use testbed::Reply;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use crate::admin::series;
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Peer, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, block, frame, good,
@@ -123,4 +125,36 @@ async fn r9113_an_upstream_that_takes_nothing_holds_its_client_back() {
         }
     }
     assert!(sent >= 65_535, "as much as was allowed");
+}
+
+/// A peer that opens every window and then reads nothing keeps the gateway from counting on windows: what it has asked for waits on the
+/// connection, and must be little.
+#[tokio::test]
+async fn tm_11_r9113_answers_that_nobody_reads_stay_with_the_upstream() {
+    const ANSWERS: u32 = 100;
+    const LENGTH: usize = 1 << 20;
+    let world = world("", &[OPEN]).await;
+    let long = Reply::status(200)
+        .header("Content-Type", "application/json")
+        .body(vec![b' '; LENGTH]);
+    world.server.answer(long);
+    let taken = async || series(&world).await["process_resident_memory_bytes"];
+    let before = taken().await;
+    let windows = [0, 4, 0x7f, 0xff, 0xff, 0xff];
+    let mut peer = Peer::open(world.gateway.address(), &windows).await;
+    let whole = frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
+    assert!(peer.send(&whole).await);
+    let head = block(&good(&world));
+    for number in 0..ANSWERS {
+        let ask = frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * number, &head);
+        assert!(peer.send(&ask).await);
+    }
+    world.server.wait_for(ANSWERS as usize).await;
+    let mut most = 0.0_f64;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(50)).await; // what is to pile up has to have time for it
+        most = most.max(taken().await - before);
+    }
+    let half = f64::from(ANSWERS) * 0.5 * 1024.0 * 1024.0;
+    assert!(most < half, "{most} bytes for answers of {LENGTH}");
 }

@@ -30,6 +30,9 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Header lines in one HTTP/1 head.
 const HEADER_LINES: usize = 128;
+/// Bytes of each answer that wait in an h2 connection for a peer that does not read. It may have as many answers as streams, and shut
+/// no window. What is behind them stays with the upstream.
+const UNSENT: usize = 16 * 1024;
 /// Resets that a peer may have pending before the connection is closed (rapid reset).
 const PENDING_RESETS: usize = 64;
 
@@ -132,6 +135,7 @@ pub(super) async fn serve<H, F, B>(
             builder.max_header_list_size(u32::try_from(allowance.header_bytes).unwrap_or(u32::MAX));
             builder
                 .max_concurrent_streams(allowance.streams)
+                .max_send_buf_size(UNSENT)
                 .max_pending_accept_reset_streams(PENDING_RESETS);
             // Boxed, so that connections of the other protocol do not hold the room that this one needs.
             let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
