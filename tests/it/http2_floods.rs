@@ -158,3 +158,29 @@ async fn tm_11_r9113_answers_that_nobody_reads_stay_with_the_upstream() {
     let half = f64::from(ANSWERS) * 0.5 * 1024.0 * 1024.0;
     assert!(most < half, "{most} bytes for answers of {LENGTH}");
 }
+
+/// The body of an answer is over for the HTTP library when its last piece is handed on. It is not for whoever has to keep that piece.
+#[tokio::test]
+async fn tm_11_r9113_an_answer_of_which_a_byte_is_refused_is_under_way_until_the_deadline() {
+    let world = world("timeouts: { idle: 1s }", &[OPEN]).await;
+    let short_of_one = [0, 4, 0, 0, 0x03, 0xe7]; // 999 bytes for each stream
+    let mut peer = Peer::open(world.gateway.address(), &short_of_one).await;
+    let head = block(&good(&world));
+    let ask = |id| frame(HEADERS, END_HEADERS | END_STREAM, id, &head);
+    // an event stream that is open keeps the connection from being idle
+    world.server.answer_once(Reply::events());
+    assert!(peer.send(&ask(1)).await);
+    let _events = world.server.stream().await;
+    let answer = Reply::status(200).header("Content-Type", "application/json");
+    world.server.answer(answer.body(vec![b' '; 1000]));
+    assert!(peer.send(&ask(3)).await);
+    let mut taken = 0;
+    while taken < 999 {
+        let next = peer.next().await.expect("a connection that is still there");
+        if next.kind == DATA && next.stream == 3 {
+            taken += next.payload.len();
+        }
+    }
+    assert_eq!(taken, 999);
+    assert!(peer.ends_within(SOON).await);
+}

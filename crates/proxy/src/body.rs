@@ -52,16 +52,30 @@ pub(crate) enum Body {
     Tended(Box<Tended>),
 }
 
-/// What was collected of an answer, and its share of the memory for that.
+/// What was collected of an answer. A connection may keep the last piece for long after it took it, and with it all of the memory: so
+/// whoever has a piece has the share too.
 pub(crate) struct Kept {
-    /// Empty once it is sent.
+    /// Empty once it is taken.
+    bytes: Bytes,
+}
+
+impl Kept {
+    /// With its share of the memory for what is collected.
+    pub(crate) fn new(bytes: Bytes, held: Held) -> Self {
+        Self {
+            bytes: Bytes::from_owner(Collected { bytes, _held: held }),
+        }
+    }
+}
+
+struct Collected {
     bytes: Bytes,
     _held: Held,
 }
 
-impl Kept {
-    pub(crate) fn new(bytes: Bytes, held: Held) -> Self {
-        Self { bytes, _held: held }
+impl AsRef<[u8]> for Collected {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -265,20 +279,24 @@ mod tests {
     use crate::stage::inspect::{Memory, Most};
 
     #[tokio::test]
-    async fn sec_57_what_was_collected_is_handed_on_in_pieces_and_counts_until_the_last_is_taken() {
+    async fn sec_57_what_was_collected_is_handed_on_in_pieces_and_counts_until_the_last_is_sent() {
         let memory = Memory::new();
         let share = || memory.hold(Most::among(200_000, 200_000), None, [127, 0, 0, 1].into());
         let mut held = share();
         held.more(150_000).unwrap();
         let mut body = Body::Kept(Kept::new(vec![b'x'; 150_000].into(), held));
         let mut lengths = Vec::new();
+        let mut last = Bytes::new();
         while !body.is_end_stream() {
             assert!(share().more(60_000).is_err(), "{lengths:?}");
             let piece = body.frame().await.unwrap().unwrap();
-            lengths.push(piece.into_data().unwrap().len());
+            last = piece.into_data().unwrap();
+            lengths.push(last.len());
         }
         assert_eq!(lengths, [65_536, 65_536, 18_928]);
         drop(body);
+        assert!(share().more(60_000).is_err(), "a piece is not yet sent");
+        drop(last);
         share().more(200_000).unwrap();
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod deadline;
 mod early;
 mod proxy_protocol;
+mod sending;
 pub(crate) mod shutdown;
 pub(crate) mod slots;
 mod socket;

@@ -4,12 +4,12 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,9 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::server::deadline::{Activity, Exchange, Watch};
+use crate::server::deadline::{Activity, Watch};
 use crate::server::early;
 use crate::server::proxy_protocol::{self, Source};
+use crate::server::sending::{PIECE, Sending};
 use crate::server::shutdown::Drain;
 use crate::server::socket::{Protocol, Socket};
 use crate::server::tls::Tls;
@@ -30,9 +31,6 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Header lines in one HTTP/1 head.
 const HEADER_LINES: usize = 128;
-/// Bytes of each answer that wait in an h2 connection for a peer that does not read. It may have as many answers as streams, and shut
-/// no window. What is behind them stays with the upstream.
-const UNSENT: usize = 16 * 1024;
 /// Resets that a peer may have pending before the connection is closed (rapid reset).
 const PENDING_RESETS: usize = 64;
 
@@ -92,8 +90,8 @@ pub(super) async fn serve<H, F, B>(
         // Boxed, so that a connection without a request does not hold the room that one would need.
         Box::pin(async move {
             let answer = answer.await;
-            exchange.offered(); // hyper asks an h2 body for nothing before the peer has room for it
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Noted { body, exchange }))
+            exchange.offered();
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Sending::new(body, exchange)))
         })
     });
     let mut watch = Watch::new(activity, allowance, multiplexed);
@@ -135,7 +133,7 @@ pub(super) async fn serve<H, F, B>(
             builder.max_header_list_size(u32::try_from(allowance.header_bytes).unwrap_or(u32::MAX));
             builder
                 .max_concurrent_streams(allowance.streams)
-                .max_send_buf_size(UNSENT)
+                .max_send_buf_size(PIECE) // of each answer, for a peer that shuts no window and does not read
                 .max_pending_accept_reset_streams(PENDING_RESETS);
             // Boxed, so that connections of the other protocol do not hold the room that this one needs.
             let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
@@ -151,36 +149,5 @@ pub(super) async fn serve<H, F, B>(
             })
             .await;
         }
-    }
-}
-
-/// A body that notes whether the peer takes it, and ends its exchange when it is dropped.
-struct Noted<B> {
-    body: B,
-    exchange: Exchange,
-}
-
-impl<B: Body + Unpin> Body for Noted<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.exchange.taken();
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_ready() {
-            self.exchange.offered();
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -151,6 +151,11 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Whether it is one of several on its connection.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.withheld.is_some()
+    }
+
     /// There is something for the peer; until it is taken, the body is not asked for more.
     pub(crate) fn offered(&self) {
         if let Some(since) = &self.withheld {

@@ -27,6 +27,8 @@ pub(crate) struct Sieve {
     held: Held,
     /// What may be shown and is not yet taken.
     shown: Bytes,
+    /// Whether a part of that is taken.
+    parted: bool,
     shared: Arc<Shared>,
     state: State,
 }
@@ -50,6 +52,7 @@ impl Sieve {
             view,
             held,
             shown: Bytes::new(),
+            parted: false,
             shared: Arc::clone(&plan.shared),
             state: State::Open,
         }
@@ -65,7 +68,15 @@ impl Sieve {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
+            let length = self.shown.len();
             if let Some(piece) = piece(&mut self.shown) {
+                // the last piece of what is long would keep all of it, wherever it lies until it is sent
+                let piece = if piece.len() < length || self.parted {
+                    Bytes::copy_from_slice(&piece)
+                } else {
+                    piece
+                };
+                self.parted = !self.shown.is_empty();
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             match std::mem::replace(&mut self.state, State::Over) {
