@@ -158,11 +158,19 @@ fn value(
         }
         (_, Some(default)) => otherwise(default, sources, deeper, warnings),
         (_, None) => {
-            let flaw = Flaw::new(format!("the variable `{name}` is not set"))
-                .hint(format!("set it, or give a default: ${{{name}:-value}}"));
-            Err(vec![flaw])
+            let flaw = Flaw::new(format!("the variable `{name}` is not set"));
+            Err(vec![flaw.hint(way_out(name))])
         }
     }
+}
+
+/// What to do about a variable that is not set. What is called a secret is not led into the file.
+fn way_out(name: &str) -> String {
+    const SECRETS: [&str; 4] = ["SECRET", "TOKEN", "KEY", "PASSWORD"];
+    if SECRETS.iter().any(|word| name.contains(word)) {
+        return "set it, or put it into the file that --env-file names; ${file:/path} takes it from a file of its own".into();
+    }
+    format!("set it, or give a default: ${{{name}:-value}}")
 }
 
 /// What stands for a variable that is not set, or empty: text of the file itself, in which `${…}` may stand.

@@ -92,6 +92,23 @@ fn what_cannot_be_put_in_is_named() {
     check("a$", "! has a `$` that begins nothing");
 }
 
+#[test]
+fn sec_81_nobody_is_led_to_write_a_secret_into_the_file() {
+    let hint = |text: &str| {
+        let filled = fill(text, &sources(), DEEPEST);
+        filled.flaws[0].hint.clone().unwrap_or_default()
+    };
+    assert_eq!(
+        hint("${ISSUER}"),
+        "set it, or give a default: ${ISSUER:-value}"
+    );
+    for name in ["JWT_SECRET", "ADMIN_TOKEN", "SIGNING_KEY_1", "PASSWORD"] {
+        let hint = hint(&format!("${{{name}}}"));
+        assert!(hint.contains("--env-file"), "{hint}");
+        assert!(!hint.contains(":-"), "{hint}");
+    }
+}
+
 #[track_caller]
 fn problems(text: &str, sources: &Fixed) -> Vec<String> {
     let problems = load(&with(text), sources).unwrap_err();
