@@ -71,9 +71,10 @@ async fn i_12_who_decides_by_initialize_alone_logs_in_at_the_second_path() {
     }
 }
 
-/// SDKs GET a stream by themselves after `initialize`, and log in at a 401: nothing was used yet.
+/// SDKs GET a stream by themselves after `initialize`, and log in at a 401: nothing was used yet. When they are done they DELETE their session, and
+/// take any refusal but 405 for a failure.
 #[tokio::test]
-async fn i_12_the_stream_that_clients_open_by_themselves_sends_nobody_to_log_in() {
+async fn i_12_what_clients_do_by_themselves_sends_nobody_to_log_in() {
     let connect = r#"{ path: /connect, upstream: "{upstream}/mcp", auth: { challenge: connect }, access: { discovery: public } }"#;
     let world = world("", &[ROUTE, connect]).await;
     let get = |path| {
@@ -91,11 +92,14 @@ async fn i_12_the_stream_that_clients_open_by_themselves_sends_nobody_to_log_in(
         cause.starts_with("no stream without a credential"),
         "{cause}"
     );
+    let delete = |path| world.client().request("DELETE", path);
+    let answer = refused(&world, delete("/open"), 405, "method_not_allowed").await;
+    assert_eq!(answer.answer.header("allow"), Some("POST, OPTIONS"));
+    assert_eq!(answer.entry["level"], "INFO", "every such client does it");
     for path in ["/open/login", "/connect"] {
         refused(&world, get(path), 401, "missing_credentials").await;
+        refused(&world, delete(path), 401, "missing_credentials").await;
     }
-    let delete = world.client().request("DELETE", "/open");
-    refused(&world, delete, 401, "missing_credentials").await;
     let expired = world.token().expires_in(-5);
     refused(&world, get("/open").bearer(expired), 401, "expired").await;
     assert_eq!(world.server.requests(), 0);

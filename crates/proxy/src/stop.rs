@@ -87,11 +87,11 @@ pub(crate) enum Refusal {
     NoRoute,
     #[error("method {} is not served here", method.as_str().get(..32).unwrap_or(method.as_str()))]
     MethodNotAllowed { method: Method, allow: &'static str },
-    /// The stream that clients open by themselves after a handshake that needed no credential.
+    /// What clients do by themselves around a handshake that needed no credential: they open a stream, and end the session.
     #[error(
-        "no stream without a credential; a client asks for one by itself, and is not sent to log in for it"
+        "no {0} without a credential; clients ask for it by themselves, and are not sent to log in for it"
     )]
-    StreamOfNobody,
+    Unprompted(&'static str),
     #[error("CONNECT is not offered")]
     NoTunnel,
     #[error("origin {origin:?} may not call this route")]
@@ -202,7 +202,7 @@ impl Refusal {
             R::OtherCertificate { .. }          => (421, "misdirected",           "this host is not served on this connection", NONE, Nothing),
             R::NoRoute                          => (404, "not_found",             "nothing is served at this path", NONE, Nothing),
             R::MethodNotAllowed { allow, .. }   => (405, "method_not_allowed",    "the method is not allowed here", NONE, Takes(allow)),
-            R::StreamOfNobody                   => (405, "method_not_allowed",    "the method is not allowed here", NONE, Takes("POST, OPTIONS")),
+            R::Unprompted(_)                    => (405, "method_not_allowed",    "the method is not allowed here", NONE, Takes("POST, OPTIONS")),
             R::NoTunnel                         => (501, "method_not_allowed",    "tunnels are not offered", NONE, Nothing),
             R::OriginNotAllowed { .. }          => (403, "origin_not_allowed",    "this origin may not call the server", NONE, Nothing),
             R::ServiceWorker                    => (403, "service_worker",        "service workers are not served here", NONE, Nothing),

@@ -50,7 +50,7 @@ pub(super) fn of(refusal: &Refusal) -> Option<&'static str> {
         #[rustfmt::skip]
         R::TokenInQuery { .. } | R::Ambiguous(_) | R::Unreadable(_) | R::HeaderMismatch(_) | R::UnsupportedMedia(_)
         | R::InspectionFull | R::ForeignSession(_) | R::BadPath(_) | R::Misdirected { .. } | R::OtherCertificate { .. }
-        | R::NoRoute | R::MethodNotAllowed { .. } | R::StreamOfNobody | R::NoTunnel | R::OriginNotAllowed { .. } | R::ServiceWorker
+        | R::NoRoute | R::MethodNotAllowed { .. } | R::Unprompted(_) | R::NoTunnel | R::OriginNotAllowed { .. } | R::ServiceWorker
         | R::InsecureTransport | R::InTheClear | R::RateLimited(_) | R::BodyTooLarge { .. } | R::BodyTimeout(_) | R::BodyBroken
         | R::Unaccountable | R::UpstreamUnreachable(_) | R::UpstreamLate(_) | R::UpstreamUnauthorized(_) | R::UpstreamAnswer(_)
         | R::UpstreamEndpoint(_) => None,

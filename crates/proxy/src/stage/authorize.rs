@@ -82,11 +82,17 @@ pub(crate) fn admit(
     Ok(Admitted { caller })
 }
 
-/// 401, or 405 for the stream that clients open by themselves after a handshake without a credential: a 401 would send them to log in before
-/// anything asks for it, and 405 says that there is no such stream (I-12). Over HTTP+SSE nothing begins without one.
+/// 401, or 405 for what clients do by themselves around a handshake without a credential: a 401 would send them to log in before anything
+/// asks for it, or fail them when they are done, and 405 says that there is no such stream and that a session ends by itself (I-12).
+/// Over HTTP+SSE nothing begins without one.
 fn no_credential(site: &Site, method: &Method) -> Refusal {
-    if *method == Method::GET && site.transport == Transport::Mcp && site.policy.access.waits() {
-        return Refusal::StreamOfNobody;
+    if site.transport == Transport::Mcp && site.policy.access.waits() {
+        if *method == Method::GET {
+            return Refusal::Unprompted("stream");
+        }
+        if *method == Method::DELETE {
+            return Refusal::Unprompted("end of a session");
+        }
     }
     Refusal::MissingCredentials
 }

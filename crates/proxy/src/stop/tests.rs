@@ -60,7 +60,7 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::HeaderMismatch("Mcp-Name is missing"),
         Refusal::UpstreamEndpoint(Unusable::Missing),
-        Refusal::StreamOfNobody,
+        Refusal::Unprompted("stream"),
     ]
 }
 
@@ -99,7 +99,7 @@ fn position(refusal: &Refusal) -> usize {
         Refusal::ExpiredForThis { .. } => 30,
         Refusal::HeaderMismatch(_) => 31,
         Refusal::UpstreamEndpoint(_) => 32,
-        Refusal::StreamOfNobody => 33,
+        Refusal::Unprompted(_) => 33,
         Refusal::Unproven(_) => 34,
     }
 }

@@ -60,7 +60,7 @@ impl Record<'_> {
             Refusal::MissingCredentials
                 | Refusal::CallerNeeded { .. }
                 | Refusal::NoRoute
-                | Refusal::StreamOfNobody
+                | Refusal::Unprompted(_)
                 | Refusal::Unproven(Failure::NonceNeeded(_))
         ) {
             tell!(info);
