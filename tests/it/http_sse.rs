@@ -106,7 +106,7 @@ async fn sse_1_sse_2_s3_2_trap_6_messages_go_to_the_address_that_the_server_name
 async fn sse_2_only_the_data_of_the_first_endpoint_event_is_another() {
     let world = old("", SSE).await;
     let begin = "\u{feff}: hello\r\n\r\nretry: 500\n\nid: 1\r\nevent: endpoint\r\nfurther: x\r\ndata: /m?s=1\r\n\r\n";
-    let rest = "event: message\ndata: one\n\nevent: endpoint\ndata: /m?s=2\n\n";
+    let rest = "event: message\ndata: one\n\nevent: endpoints\ndata: /m?s=2\n\n";
     let (mut stream, upstream) = begun(&world, listen(&world), &format!("{begin}{rest}")).await;
     upstream.end().await;
     let mut text = String::new();

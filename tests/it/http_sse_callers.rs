@@ -376,3 +376,26 @@ async fn sec_50_a_stream_that_nobody_may_open_is_for_nobody_whatever_is_public()
         );
     }
 }
+
+/// Some clients take the last address that they were told, whatever its origin, and post there with their token.
+#[tokio::test]
+async fn sec_56_a_second_address_reaches_no_client() {
+    let filtered = SSE.replace(" }", ", access: { list_filter: callable } }");
+    for route in [SSE, &filtered] {
+        let world = old("", route).await;
+        for second in ["http://elsewhere.example/m", "/m?s=2"] {
+            let (mut stream, upstream, _) = opened(&world, "/m?s=1").await;
+            upstream
+                .send("event: message\ndata: {}\n\nevent: end")
+                .await;
+            assert_eq!(stream.event().await.unwrap().data, "{}");
+            upstream.send(format!("point\ndata: {second}\n\n")).await;
+            let end = stream.finish().await;
+            assert!(!end.complete, "it is broken off");
+            assert!(!end.text().contains("point"), "{}", end.text());
+            upstream.closed().await;
+        }
+        let told = world.gateway.wait_for_log("event stream ended").await;
+        assert!(told.contains("a second endpoint event"), "{told}");
+    }
+}

@@ -1,11 +1,13 @@
 //! The `endpoint` event of HTTP+SSE (MCP 2024-11-05): where a client of a stream has to post its messages.
 //!
-//! Nothing but the data of the first one is ever replaced; every other byte of the stream stays what it was (SSE-2).
+//! Nothing but its data is ever replaced; every other byte of the stream stays what it was (SSE-2). There is one in a stream, and no more.
 
 mod address;
+mod further;
 mod reference;
 
 pub use address::{address, carried};
+pub use further::Further;
 pub use reference::resolve;
 
 use super::{Event, Splitter};
@@ -24,6 +26,8 @@ pub enum Unusable {
     TooLong,
     /// No URI in the characters that RFC 3986 allows.
     NoUri,
+    /// There is a second one.
+    Again,
     /// It leads to somebody else: this is the origin, without what stands behind it.
     Elsewhere(String),
 }
@@ -33,6 +37,7 @@ impl std::fmt::Display for Unusable {
         match self {
             Self::Missing => f.write_str("no endpoint event at its beginning"),
             Self::TooLong => write!(f, "the URI of its endpoint event is over {URI_LIMIT} bytes"),
+            Self::Again => f.write_str("a second endpoint event"),
             Self::NoUri => f.write_str("its endpoint event holds no URI"),
             Self::Elsewhere(origin) => write!(
                 f,

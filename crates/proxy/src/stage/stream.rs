@@ -11,10 +11,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::Transport;
 use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::{Body as _, Frame};
 use identity::{Caller, Renewed, Vigil};
+use mcp::sse::endpoint::{Further, Unusable};
 use mcp::sse::{Boundary, KEEPALIVE};
 use tokio::time::{Instant, Sleep};
 
@@ -72,6 +74,7 @@ pub(crate) fn tend(
     let tended = Tended {
         source,
         boundary: Boundary::new(),
+        further: (site.transport == Transport::Sse && !asked.posted).then(Further::new),
         keepalive: plan.sse_keepalive.filter(|_| !opaque),
         last: now,
         opened: now,
@@ -94,10 +97,21 @@ pub(crate) fn tend(
     Ok(Response::from_parts(head, Body::Tended(Box::new(tended))))
 }
 
+/// Tells the operator why a stream of an upstream ends here before its end.
+pub(crate) fn broken_off(shared: &Shared, route: &str, why: Refusal) -> BodyError {
+    if let Some(kind) = why.upstream_kind() {
+        shared.metrics.upstream_error(route, kind);
+    }
+    tracing::warn!(%route, cause = %why, "event stream ended: what follows cannot be shown");
+    why.into()
+}
+
 /// An event stream on its way down.
 pub(crate) struct Tended {
     source: Source,
     boundary: Boundary,
+    /// Of a stream that names an address for messages: there is one.
+    further: Option<Further>,
     keepalive: Option<Duration>,
     /// When something was last passed on.
     last: Instant,
@@ -172,6 +186,12 @@ impl Tended {
             if let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
+                let mut further = self.further.as_mut();
+                if further.as_mut().is_some_and(|it| it.is_named_in(data)) {
+                    let why = Unusable::Again.into();
+                    let error = broken_off(&self.shared, &self.site.name, why);
+                    return Poll::Ready(Some(Err(error)));
+                }
                 self.boundary.observe(data);
                 self.last = now;
             }

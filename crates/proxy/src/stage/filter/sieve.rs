@@ -14,6 +14,7 @@ use crate::body::{BodyError, piece, poll_data};
 use crate::plan::{Plan, Site};
 use crate::shared::Shared;
 use crate::stage::inspect::Held;
+use crate::stage::stream;
 use crate::stop::Refusal;
 use crate::upstream::Download;
 
@@ -158,12 +159,7 @@ impl Sieve {
     }
 
     fn fail(&self, why: Refusal) -> BodyError {
-        let route = self.view.route();
-        if let Some(kind) = why.upstream_kind() {
-            self.shared.metrics.upstream_error(route, kind);
-        }
-        tracing::warn!(%route, cause = %why, "event stream ended: what follows cannot be shown");
-        why.into()
+        stream::broken_off(&self.shared, self.view.route(), why)
     }
 }
 
