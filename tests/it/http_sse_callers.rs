@@ -390,12 +390,10 @@ async fn sec_56_a_second_address_reaches_no_client() {
                 .await;
             assert_eq!(stream.event().await.unwrap().data, "{}");
             upstream.send(format!("point\ndata: {second}\n\n")).await;
-            let end = stream.finish().await;
-            assert!(!end.complete, "it is broken off");
-            assert!(!end.text().contains("point"), "{}", end.text());
+            let end = stream.finish().await; // broken off
+            assert!(!end.complete && !end.text().contains("point"));
             upstream.closed().await;
         }
-        let told = world.gateway.wait_for_log("event stream ended").await;
-        assert!(told.contains("a second endpoint event"), "{told}");
+        world.gateway.wait_for_log("a second endpoint event").await;
     }
 }
