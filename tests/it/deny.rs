@@ -9,6 +9,7 @@ use testbed::{Gateway, Reply, World};
 
 use crate::reload::reloaded;
 use crate::setting::{assert_challenged, program, refused, usual};
+use crate::support::told_of_end;
 
 /// A file in a folder of its own.
 struct DenyFile {
@@ -102,6 +103,7 @@ async fn sec_80_sec_55_open_streams_of_a_denied_caller_end_and_others_stay() {
     let world = world_with(&file).await;
     world.server.answer(Reply::events());
     let listed = call(&world, "seven").open().await;
+    let reference = listed.headers.get("x-request-id").unwrap().to_owned();
     let upstream = world.server.stream().await;
     let mut other = call(&world, "eight").open().await;
     let other_upstream = world.server.stream().await;
@@ -112,6 +114,20 @@ async fn sec_80_sec_55_open_streams_of_a_denied_caller_end_and_others_stay() {
     upstream.closed().await;
     other_upstream.event("still").await;
     assert_eq!(other.event().await.unwrap().data, "still");
+    // and whoever put it on the list sees which stream that ended
+    let told = told_of_end(&world, 1).await;
+    for (field, expected) in [
+        ("reason", "denied"),
+        ("cause", "denied: its jti is on the deny list"),
+        ("route", "/mcp"),
+        ("method", "POST"),
+        ("path", "/mcp"),
+        ("subject", "ada"),
+        ("client", "127.0.0.1"),
+        ("reference", &reference),
+    ] {
+        assert_eq!(told[field], expected, "{field}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use testbed::recorder::EventStream;
 use testbed::{Reply, World};
 
 use crate::introspection::{PATH, call, world};
+use crate::support::{ended_for, told_of_end};
 
 async fn opened(world: &World, token: &str) -> (Stream, EventStream) {
     world.server.answer(Reply::events());
@@ -44,6 +45,8 @@ async fn sec_55_x18_a_stream_ends_when_its_token_was_revoked() {
     upstream.event("still").await;
     assert_eq!(stays.event().await.unwrap().data, "still");
     asked(&world, 4).await; // both were asked about again
+    let cause = ended_for(&world, "inactive").await;
+    assert_eq!(cause, "token is not active, says the provider");
 }
 
 #[tokio::test]
@@ -63,11 +66,15 @@ async fn sec_55_s3_48_a_stream_goes_on_while_the_provider_is_away() {
 #[tokio::test]
 async fn sec_55_sec_12_a_stream_ends_when_its_token_has_another_bearer_or_lacks_a_scope() {
     let world = world(", cache: 1s").await;
-    for claim in ["sub", "scope"] {
+    for (nth, claim, reason) in [
+        (1, "sub", "other_bearer"),
+        (2, "scope", "insufficient_scope"),
+    ] {
         let token = world.token();
         let name = token.opaque();
         let (stream, _upstream) = opened(&world, &name).await;
         token.claim(claim, "other").opaque_as(&name);
         assert!(stream.finish().await.complete, "{claim}");
+        assert_eq!(told_of_end(&world, nth).await["reason"], reason);
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::http_sse;
 use crate::list_filter::{filtered, list};
 use crate::reload::reloaded;
-use crate::support::{config, world};
+use crate::support::{config, told_of_end, world};
 
 /// In which a stream must be judged again after a reload.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -176,6 +176,7 @@ async fn sec_55_a_stream_that_was_not_filtered_ends_when_it_has_to_be() {
     assert!(call.is_silent_for(WITHIN).await);
     calls.event("no list").await;
     assert_eq!(call.block().await.as_deref(), Some("data: no list\n\n"));
+    assert_eq!(told_of_end(&world, 2).await["reason"], "rules_changed");
 }
 
 #[tokio::test]

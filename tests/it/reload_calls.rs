@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::reload::reloaded;
 use crate::setting::program;
-use crate::support::config;
+use crate::support::{config, ended_for};
 
 /// In which a stream must have ended after the reload.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -153,4 +153,5 @@ async fn sec_55_an_answer_to_nobody_knows_what_ends_when_there_are_rules() {
     answer.goes_on().await;
     reloaded(&world, &access(rules), 2).await;
     answer.ends().await;
+    ended_for(&world, "rules_changed").await;
 }

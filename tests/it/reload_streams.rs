@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::reload::{needing, reloaded, route, scoped};
 use crate::setting::program;
-use crate::support::{OPEN, config};
+use crate::support::{OPEN, config, ended_for};
 
 /// In which a stream must have ended after the reload.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -22,8 +22,9 @@ async fn opened(world: &World) -> (Stream, EventStream) {
     (stream, world.server.stream().await)
 }
 
-/// Opens a stream under one configuration and puts another in its place: the stream must end in time, and cleanly.
-async fn ends(before: &str, after: &str) {
+/// Opens a stream under one configuration and puts another in its place: the stream must end in time, and cleanly,
+/// and the operator is told for which reason.
+async fn ends(before: &str, after: &str, reason: &str) {
     let world = World::start(program(), before).await;
     let (stream, upstream) = opened(&world).await;
     reloaded(&world, after, 1).await;
@@ -32,6 +33,7 @@ async fn ends(before: &str, after: &str) {
     let end = end.unwrap_or_else(|_| panic!("still open after {:?}", begun.elapsed()));
     assert!(end.complete, "it is ended, not cut");
     upstream.closed().await;
+    ended_for(&world, reason).await;
 }
 
 #[tokio::test]
@@ -46,11 +48,17 @@ async fn sec_55_a_stream_stays_open_through_reloads_that_do_not_concern_it() {
     assert_eq!(stream.block().await.unwrap(), "data: still here\n\n");
     upstream.end().await;
     assert!(stream.finish().await.complete);
+    world.gateway.wait_for_log("request ended").await;
+    let log = world.gateway.log().concat();
+    assert!(
+        !log.contains("event stream ended"),
+        "the server's own doing"
+    );
 }
 
 #[tokio::test]
 async fn sec_55_a_stream_ends_when_its_caller_lacks_a_scope_of_the_new_configuration() {
-    ends(&needing("one"), &needing("two")).await;
+    ends(&needing("one"), &needing("two"), "insufficient_scope").await;
 }
 
 #[tokio::test]
@@ -58,6 +66,7 @@ async fn sec_55_a_stream_ends_when_its_route_is_gone() {
     ends(
         &needing("one"),
         &needing("one").replace("path: /mcp", "path: /other"),
+        "not_found",
     )
     .await;
 }
@@ -67,6 +76,7 @@ async fn sec_55_a_stream_ends_when_its_audience_is_no_longer_the_routes() {
     ends(
         &route(""),
         &route(", auth: { audiences: [\"api://other\"] }"),
+        "audience_mismatch",
     )
     .await;
 }
@@ -74,7 +84,13 @@ async fn sec_55_a_stream_ends_when_its_audience_is_no_longer_the_routes() {
 #[tokio::test]
 async fn sec_55_a_stream_ends_when_its_authenticator_is_another_one() {
     let stricter = route("").replace("leeway: 0s", "leeway: 1s");
-    ends(&route(""), &stricter).await;
+    ends(&route(""), &stricter, "authenticator_changed").await;
+}
+
+#[tokio::test]
+async fn sec_55_a_stream_ends_when_its_route_asks_for_tokens_that_are_bound() {
+    let bound = route(", auth: { sender_constrained: required }");
+    ends(&route(""), &bound, "proof_required").await;
 }
 
 #[tokio::test]
@@ -93,6 +109,7 @@ async fn sec_55_a_stream_ends_when_its_name_is_no_longer_ours() {
     reloaded(&world, &named("two.example"), 1).await;
     assert!(timeout(WITHIN, stream.finish()).await.unwrap().complete);
     upstream.closed().await;
+    ended_for(&world, "not_found").await;
 }
 
 #[tokio::test]
@@ -107,6 +124,7 @@ async fn sec_55_a_stream_for_everybody_ends_when_another_route_takes_its_place()
     reloaded(&world, &config("", &[&open, inner]), 1).await;
     assert!(timeout(WITHIN, stream.finish()).await.unwrap().complete);
     upstream.closed().await;
+    ended_for(&world, "missing_credentials").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use testbed::recorder::EventStream;
 use testbed::{Reply, World};
 
 use crate::mcp_sessions::{ID, id_in, initialize, serve};
-use crate::support::{MCP, OPEN, call, world};
+use crate::support::{MCP, OPEN, call, ended_for, world};
 
 const COMMENT: &str = ": keepalive\n\n";
 
@@ -235,6 +235,8 @@ async fn sec_55_a_stream_ends_when_its_token_does() {
     upstream.closed().await;
     lasting_upstream.event("still").await;
     assert_eq!(lasting.event().await.unwrap().data, "still", "others stay");
+    let cause = ended_for(&world, "expired").await;
+    assert!(cause.starts_with("token has expired: "), "{cause}");
 }
 
 #[tokio::test]
@@ -273,6 +275,7 @@ async fn sec_55_a_stream_ends_when_its_key_is_withdrawn() {
     call(&world).send().await.is(200);
     assert!(stream.finish().await.complete);
     upstream.closed().await;
+    ended_for(&world, "unknown_key").await;
 }
 
 #[tokio::test]
@@ -307,6 +310,7 @@ async fn sec_55_tm_11_no_stream_is_older_than_its_route_allows() {
         .expect("an end");
     assert!(end.complete && end.text().starts_with("data: 1\n\n"));
     upstream.closed().await;
+    ended_for(&world, "max_age").await;
 }
 
 #[tokio::test]

@@ -39,3 +39,22 @@ pub(crate) fn call(world: &World) -> Request {
     let call = world.client().post("/mcp").call("echo", &Value::Null);
     call.bearer(world.token())
 }
+
+/// The line about the `nth` event stream that the gateway has ended. Nothing is told of more than these.
+pub(crate) async fn told_of_end(world: &World, nth: usize) -> Value {
+    const ENDED: &str = "event stream ended by the gateway";
+    let line = world.gateway.wait_for_nth_log(ENDED, nth).await;
+    let all = world.gateway.log();
+    let all = all.iter().filter(|line| line.contains(ENDED)).count();
+    assert_eq!(all, nth, "{line}");
+    let entry: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(entry["level"], "INFO", "{line}");
+    entry
+}
+
+/// That line with this reason, of the only stream that has ended; its cause.
+pub(crate) async fn ended_for(world: &World, reason: &str) -> String {
+    let entry = told_of_end(world, 1).await;
+    assert_eq!(entry["reason"], reason, "{entry}");
+    entry["cause"].as_str().unwrap().to_owned()
+}

@@ -55,6 +55,6 @@ pub use failure::{Failure, Stage};
 pub use introspection::{Observer, Renewed, Vigil};
 pub use mint::{MintError, Order, mint};
 pub use proof::PROOF_ALGORITHMS;
-pub use route::{Presented, RouteAuthenticator, Unverified};
+pub use route::{Gone, Presented, RouteAuthenticator, Unverified};
 pub use steps::{Mark, Notes, Step, observe};
 pub use values::{Group, IdentityValues};

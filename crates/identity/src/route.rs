@@ -1,5 +1,7 @@
 //! What one route takes for a credential.
 
+mod again;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use crate::pair::Pair;
 use crate::proof::{Demand, Scheme};
 use crate::provider::{Issuer, Provider, Selected};
 use crate::steps;
+
+pub use again::Gone;
 
 /// Answers, for one route, who is calling.
 pub struct RouteAuthenticator {
@@ -198,24 +202,6 @@ impl RouteAuthenticator {
         self.accepted
             .iter()
             .any(|(provider, _)| provider.takes_tokens())
-    }
-
-    /// Whether the caller's credentials would still be taken: for streams, which outlive the request that opened them, and the
-    /// configuration they were opened under (SEC-55). Without `now` their times do not count.
-    pub fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
-        let key = caller.pair.as_ref().map(|pair| &pair.key);
-        let mut all = [Some(&caller.credential), key].into_iter().flatten();
-        let bound = caller.credential.confirmation.as_deref();
-        self.demand.takes(bound) && all.all(|credential| self.is_still_good(credential, now))
-    }
-
-    fn is_still_good(&self, credential: &Credential, now: Option<Timestamp>) -> bool {
-        (credential.life.is_renewed() || !credential.life.is_over((self.clock)()))
-            && self.deny.denies(credential).is_none()
-            && self.expected(credential).is_some_and(|expected| {
-                credential.audience.judge(expected).is_ok()
-                    && now.is_none_or(|now| credential.in_time(now).is_ok())
-            })
     }
 
     /// The last thing asked of a token that is good and counts here: whether it comes from whom it was issued to, at every use

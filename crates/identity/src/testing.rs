@@ -316,3 +316,10 @@ pub(crate) fn evidence(headers: &HeaderMap) -> Evidence<'_> {
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
     }
 }
+
+impl RouteAuthenticator {
+    /// Whether a stream of this caller goes on.
+    pub(crate) fn still_good(&self, caller: &Caller, now: Option<Timestamp>) -> bool {
+        self.judge_again(caller, now).is_ok()
+    }
+}

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::stage::filter::Sieve;
 use crate::stage::inspect::Held;
-use crate::stage::stream::Tended;
+use crate::stage::stream::{Ended, Tended};
 use crate::unread::Unread;
 use crate::upstream::Download;
 
@@ -93,6 +93,14 @@ pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 impl Body {
     pub(crate) fn empty() -> Self {
         Self::Own(None)
+    }
+
+    /// Why the gateway has ended it before its source did, once.
+    pub(crate) fn take_ended(&mut self) -> Option<Box<Ended>> {
+        match self {
+            Self::Tended(tended) => tended.take_ended(),
+            Self::Own(_) | Self::Passed(_) | Self::Kept(_) | Self::Sifted(_) => None,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cache::Digest;
 use crate::caller::{Caller, Clock, Timestamp};
 use crate::credential::{Credential, Life};
 use crate::pair::Pair;
+use crate::route::Gone;
 
 /// How often the provider is asked where no answer counts for any time (`cache: 0s`).
 const EVERY: Duration = Duration::from_secs(30);
@@ -37,7 +38,7 @@ pub enum Renewed {
     /// The token is good, and this is its bearer now: scopes may be others.
     Caller(Caller),
     /// It counts no longer, or nobody can say so for too long.
-    Over,
+    Over(Gone),
 }
 
 impl Caller {
@@ -94,28 +95,28 @@ impl Vigil {
         match outcome {
             Ok(credential) => Poll::Ready(
                 self.renew(credential, now)
-                    .map_or(Renewed::Over, Renewed::Caller),
+                    .map_or_else(Renewed::Over, Renewed::Caller),
             ),
             // asked again at the next judgement
             Err(failure) if failure.retry_after().is_some() && now < self.due.after(GRACE) => {
                 Poll::Pending
             }
-            Err(_) => Poll::Ready(Renewed::Over),
+            Err(failure) => Poll::Ready(Renewed::Over(failure.into())),
         }
     }
 
-    fn renew(&mut self, credential: Arc<Credential>, now: Timestamp) -> Option<Caller> {
+    fn renew(&mut self, credential: Arc<Credential>, now: Timestamp) -> Result<Caller, Gone> {
         let before = &self.caller.credential;
         let same = credential.issuer == before.issuer
             && credential.kind == before.kind
             && credential.subject == before.subject
             && credential.confirmation == before.confirmation; // nobody has proven another one
         if !same {
-            return None;
+            return Err(Gone::OtherBearer);
         }
-        self.due = due(&credential, now)?;
+        self.due = due(&credential, now).ok_or(Gone::AuthenticatorChanged)?;
         let pair = match &self.caller.pair {
-            Some(pair) => Some(Arc::new(Pair::of(&credential, Arc::clone(&pair.key)).ok()?)),
+            Some(pair) => Some(Arc::new(Pair::of(&credential, Arc::clone(&pair.key))?)),
             None => None,
         };
         self.caller = Caller {
@@ -126,7 +127,7 @@ impl Vigil {
             nonce_due: false,
             token: None,
         };
-        Some(self.caller.clone())
+        Ok(self.caller.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use config::{Config, Denied, Deny, DenyEntry, KeySource};
 
 use crate::deny::Look;
 use crate::testing::{self, ISSUER, NOW, RESOURCE, TestKey, Token, World, ask};
-use crate::{Authenticators, Failure};
+use crate::{Authenticators, Failure, Gone};
 
 fn entry(what: Denied, issuer: Option<&str>) -> DenyEntry {
     DenyEntry {
@@ -138,9 +138,11 @@ async fn sec_80_a_change_of_the_file_concerns_what_was_verified_before() {
     assert_eq!(world.all.deny().look(), taken(2));
     assert_eq!(world.all.deny().look(), Look::Same);
     assert_eq!(world.reason(&token).await, "denied");
-    assert!(!world.route.still_good(&ada, Some(NOW)));
-    assert!(
-        !world.route.still_good(&ada, None),
+    let denied = Err(Gone::Failed(Failure::Denied("subject")));
+    assert_eq!(world.route.judge_again(&ada, Some(NOW)), denied);
+    assert_eq!(
+        world.route.judge_again(&ada, None),
+        denied,
         "where tokens may end, too"
     );
     assert!(world.route.still_good(&bob, Some(NOW)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::testing::{NOW, RESOURCE, TestKey, Token, World, ask, publish};
-use crate::{Caller, Timestamp};
+use crate::{Caller, Gone, Timestamp};
 
 fn same(one: &Caller, other: &Caller) -> bool {
     Arc::ptr_eq(&one.credential, &other.credential)
@@ -87,7 +87,8 @@ async fn sec_12_a_key_that_goes_takes_its_credentials_along_and_the_others_stay(
     let three = Token::new(&third).header("kid", "k3").sign();
     assert_eq!(world.reason(&three).await, "ok");
 
-    assert!(!world.route.still_good(&gone, Some(NOW)));
+    let judged = world.route.judge_again(&gone, Some(NOW));
+    assert_eq!(judged, Err(Gone::KeyWithdrawn));
     assert_eq!(world.reason(&one).await, "unknown_key");
     assert!(world.route.still_good(&stays, Some(NOW)));
     assert!(same(&stays, &world.ask(&two).await.unwrap()));

@@ -7,7 +7,7 @@ use config::{AuthenticatorKind, ClaimPath, Config, IdentityHeaders, Jwt, KeySour
 
 use super::starting::{DOCUMENT, builder, idp};
 use crate::testing::{NOW, RESOURCE, TestKey, Token, ask, clock, config, publish, route, settings};
-use crate::{Authenticators, RouteAuthenticator};
+use crate::{Authenticators, Gone, RouteAuthenticator};
 
 /// One provider whose keys lie in a file, and its configuration.
 struct World {
@@ -77,7 +77,8 @@ async fn sec_12_of_a_changed_authenticator_nothing_is_believed_any_more() {
     let before = ask(&mcp(&world.all), &token, NOW).await.unwrap();
     world.change(|jwt| jwt.rules.leeway = Duration::ZERO);
     let next = world.restarted().await;
-    assert!(!mcp(&next).still_good(&before, Some(NOW)));
+    let judged = mcp(&next).judge_again(&before, Some(NOW));
+    assert_eq!(judged, Err(Gone::AuthenticatorChanged));
     let after = ask(&mcp(&next), &token, NOW).await.unwrap();
     assert!(
         !Arc::ptr_eq(&before.credential, &after.credential),

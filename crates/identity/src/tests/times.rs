@@ -146,5 +146,9 @@ async fn sec_55_a_caller_is_good_until_exp_and_leeway() {
     assert_eq!(caller.expires().0, NOW.0 + 600);
     let at = |seconds: u64| crate::Timestamp(NOW.0 + seconds);
     assert!(world.route.still_good(&caller, Some(at(629))));
-    assert!(!world.route.still_good(&caller, Some(at(630))));
+    let expired = Failure::Expired { late: 30 };
+    assert_eq!(
+        world.route.judge_again(&caller, Some(at(630))),
+        Err(expired.into())
+    );
 }

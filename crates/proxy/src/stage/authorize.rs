@@ -16,6 +16,7 @@ use oauth::Scopes;
 use crate::plan::Site;
 use crate::stage::identify::Identified;
 use crate::stage::inspect::Call;
+use crate::stage::stream::Ended;
 use crate::stop::Refusal;
 
 use access::Access;
@@ -154,19 +155,18 @@ pub(crate) fn still(
     call: &Call<'_>,
     posted: bool,
     now: Timestamp,
-) -> bool {
+) -> Result<(), Ended> {
     let policy = &site.policy;
-    let is_good = match (caller, &site.authentication) {
-        (Some(caller), Some(authentication)) => {
-            let now = Some(now).filter(|_| site.streams.end_at_expiry);
-            authentication.still_good(caller, now)
+    if let (Some(caller), Some(authentication)) = (caller, &site.authentication) {
+        let now = Some(now).filter(|_| site.streams.end_at_expiry);
+        authentication.judge_again(caller, now)?;
+    }
+    match call {
+        Call::Unread if posted && policy.access.has_rules() => {
+            return Err(Ended::RulesChanged("what was called was not read"));
         }
-        (None, _) | (_, None) => true,
-    };
-    let is_known = match call {
-        Call::Read(_) => true,
-        Call::Unread => !posted || !policy.access.has_rules(),
-    };
+        Call::Unread | Call::Read(_) => {}
+    }
     let caller = caller.filter(|_| policy.asks);
-    is_good && is_known && policy.judge(caller, call).is_ok()
+    Ok(policy.judge(caller, call)?)
 }

@@ -3,6 +3,8 @@
 //! Bytes are passed on as they come; nothing is held back to find an event's end. A comment of ours goes out only where an event is
 //! complete, and never into a body with an encoding or a length (SEC-56).
 
+mod ended;
+
 use std::future::Future as _;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -32,6 +34,8 @@ use crate::stage::limit::{self, Streaming, Ticket};
 use crate::stage::{authorize, route};
 use crate::stop::Refusal;
 use crate::upstream::Download;
+
+pub(crate) use ended::Ended;
 
 /// How often a stream's caller is judged again (SEC-55 allows 5 s).
 const JUDGE_EVERY: Duration = Duration::from_secs(4);
@@ -91,6 +95,7 @@ pub(crate) fn tend(
         judged: now,
         timer: Box::pin(tokio::time::sleep_until(now)),
         ending: plan.shared.drain.ending(),
+        ended: None,
         _open: plan.shared.metrics.open_stream(),
         _places: places,
     };
@@ -130,6 +135,8 @@ pub(crate) struct Tended {
     judged: Instant,
     timer: Pin<Box<Sleep>>,
     ending: Ending,
+    /// Why it was ended, until that is told.
+    ended: Option<Box<Ended>>,
     _open: OpenStream,
     _places: Streaming,
 }
@@ -179,8 +186,8 @@ impl Tended {
         }
         let now = Instant::now();
         // Looked at before the data: a stream that is never silent has to end too.
-        if now >= self.ends() || !self.may_listen(now) || self.is_over(cx) {
-            return Poll::Ready(None);
+        if let Err(ended) = self.judge(now, cx) {
+            return self.end(ended);
         }
         if let Poll::Ready(frame) = self.source.poll_frame(cx) {
             if let Some(Ok(frame)) = &frame
@@ -200,8 +207,8 @@ impl Tended {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= self.ends() || !self.may_listen(now) || self.is_over(cx) {
-                return Poll::Ready(None);
+            if let Err(ended) = self.judge(now, cx) {
+                return self.end(ended);
             }
             let silent = self.keepalive.is_some_and(|every| now >= self.last + every);
             if silent {
@@ -224,19 +231,37 @@ impl Tended {
         }
     }
 
+    /// Why the gateway has ended it, once.
+    pub(crate) fn take_ended(&mut self) -> Option<Box<Ended>> {
+        self.ended.take()
+    }
+
+    fn end(&mut self, ended: Ended) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.ended = Some(Box::new(ended));
+        Poll::Ready(None)
+    }
+
+    fn judge(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), Ended> {
+        if now >= self.ends() {
+            return Err(Ended::TooOld);
+        }
+        self.may_listen(now)?;
+        self.renew(cx)
+    }
+
     /// Whether the provider of the caller's token says no, or nothing for too long.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+    fn renew(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         let Some(vigil) = &mut self.vigil else {
-            return false;
+            return Ok(());
         };
         match vigil.poll(cx) {
-            Poll::Pending => false,
+            Poll::Pending => Ok(()),
             Poll::Ready(Renewed::Caller(caller)) => {
                 self.caller = Some(caller); // its scopes may be others: judged with everything else
                 self.source.look_again(&self.site, self.caller.as_ref());
-                false
+                Ok(())
             }
-            Poll::Ready(Renewed::Over) => true,
+            Poll::Ready(Renewed::Over(gone)) => Err(gone.into()),
         }
     }
 
@@ -245,26 +270,27 @@ impl Tended {
     }
 
     /// Asks the plan in use now, whichever it is: is the route still there, and would its caller still be let in?
-    fn may_listen(&mut self, now: Instant) -> bool {
+    fn may_listen(&mut self, now: Instant) -> Result<(), Ended> {
         if now < self.judged + JUDGE_EVERY {
-            return true;
+            return Ok(());
         }
         self.judged = now;
-        let Some(plan) = self.shared.plan() else {
-            return false;
-        };
+        let plan = self.shared.plan().ok_or(Ended::NoRoute)?; // the gateway is gone, and its routes with it
         let authority = self.authority.as_deref().unwrap_or_default();
-        let Some(site) = route::again(&plan, authority, &self.path) else {
-            return false;
-        };
-        self.site = site;
+        self.site = route::again(&plan, authority, &self.path).ok_or(Ended::NoRoute)?;
         if let Some(vigil) = &mut self.vigil {
             vigil.judge(plan.now());
         }
         let caller = self.caller.as_ref();
         self.source.look_again(&self.site, caller);
-        (self.source.is_as_filtered_as(&self.site) || !filter::may_list(&self.call, !self.posted))
-            && authorize::still(&self.site, caller, &self.call, self.posted, plan.now())
+        authorize::still(&self.site, caller, &self.call, self.posted, plan.now())?;
+        if self.source.is_as_filtered_as(&self.site) || !filter::may_list(&self.call, !self.posted)
+        {
+            return Ok(());
+        }
+        Err(Ended::RulesChanged(
+            "what comes on it has to be filtered from its beginning",
+        ))
     }
 
     /// When to look again: at the next comment, the next judgement, or the end.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Asked, PATH};
-use crate::{Clock, Renewed, Timestamp, Vigil};
+use crate::{Clock, Failure, Gone, Renewed, Timestamp, Vigil};
 
 impl Asked {
     fn clock(&self) -> Clock {
@@ -49,7 +49,7 @@ async fn sec_55_x18_a_token_is_asked_about_again_when_its_answer_has_ended() {
     world.idp.revoke(&token);
     assert!(matches!(
         judged(&world, &mut vigil).await,
-        Some(Renewed::Over)
+        Some(Renewed::Over(Gone::Failed(Failure::Inactive)))
     ));
 }
 
@@ -82,7 +82,9 @@ async fn sec_55_s3_48_a_provider_that_cannot_be_asked_is_waited_for_a_minute() {
     world.pass(2);
     assert!(matches!(
         judged(&world, &mut vigil).await,
-        Some(Renewed::Over)
+        Some(Renewed::Over(Gone::Failed(
+            Failure::IntrospectionFailed { .. }
+        )))
     ));
 }
 

@@ -22,6 +22,7 @@ use crate::observe::trace::{Ended, Trace, Whose};
 use crate::plan::Site;
 use crate::server::tls::Session;
 use crate::shared::Shared;
+use crate::stage::stream;
 
 /// Characters of a caller's text in a log line.
 const LONGEST_SHOWN: usize = 256;
@@ -135,6 +136,16 @@ impl Closing {
         }
     }
 
+    /// An event stream ends because the gateway ends it: whoever denies a caller, or changes a route, sees whom that reached. In
+    /// audit trail and metrics the request stays what it was: allowed.
+    fn tell_ended(&self, ended: &stream::Ended) {
+        let subject = self.caller.as_ref().map(Caller::subject).map(shown);
+        tracing::info!(
+            reason = ended.reason(), route = %self.route(), method = %shown(self.method.as_str()), mcp_method = self.mcp_method(), tool = self.tool(), path = %shown(&self.path),
+            subject = subject.as_deref(), client = %self.client, reference = self.id.to_str().unwrap_or_default(), trace = self.trace_id(), cause = %ended, "event stream ended by the gateway"
+        );
+    }
+
     /// What was asked for in MCP, for the log.
     pub(super) fn mcp_method(&self) -> Option<String> {
         let methods = self.heard.as_ref()?.methods()?;
@@ -230,7 +241,12 @@ impl HttpBody for Recorded {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
-            Poll::Ready(None) => self.closing.finish(),
+            Poll::Ready(None) => {
+                if let Some(ended) = self.body.take_ended() {
+                    self.closing.tell_ended(&ended);
+                }
+                self.closing.finish();
+            }
             Poll::Ready(Some(Err(error))) => {
                 self.closing.outcome = Outcome::Failed;
                 self.closing.reason = "upstream_broke_off";
