@@ -197,12 +197,13 @@ async fn sec_50_streams_ends_of_sessions_and_posted_responses_are_for_callers_al
         .client()
         .get("/mcp")
         .header("Accept", "text/event-stream");
-    // not 401: clients that open it by themselves would log in for it (I-12)
-    refused(&world, stream.clone(), 405, "method_not_allowed").await;
-    let token = world.token().scope("mcp");
-    stream.bearer(token).send().await.is(200);
+    // not 401: clients ask for these by themselves, and would log in for it or fail (I-12)
+    for request in [stream, world.client().delete("/mcp")] {
+        refused(&world, request.clone(), 405, "method_not_allowed").await;
+        let token = world.token().scope("mcp");
+        request.bearer(token).send().await.is(200);
+    }
     for request in [
-        world.client().delete("/mcp"),
         post(&world, &json!({"jsonrpc": "2.0", "id": 1, "result": {}})),
         post(
             &world,
