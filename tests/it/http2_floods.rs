@@ -184,3 +184,26 @@ async fn tm_11_r9113_an_answer_of_which_a_byte_is_refused_is_under_way_until_the
     assert_eq!(taken, 999);
     assert!(peer.ends_within(SOON).await);
 }
+
+/// The answer behind such a byte may have nothing more to say for hours, or nothing at all.
+#[tokio::test]
+async fn tm_11_r9113_a_byte_that_is_refused_has_its_deadline_whatever_comes_after_it() {
+    for ends in [false, true] {
+        let world = world("timeouts: { idle: 1s }", &[OPEN]).await;
+        let few = [0, 4, 0, 0, 0x03, 0xe7]; // 999 bytes for each stream
+        let mut peer = Peer::open(world.gateway.address(), &few).await;
+        world.server.answer_once(Reply::events());
+        let ask = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&good(&world)));
+        assert!(peer.send(&ask).await);
+        let events = world.server.stream().await;
+        events.send(vec![b' '; 99]).await;
+        while peer.next().await.expect("an answer").kind != DATA {}
+        let more = tokio::time::timeout(Duration::from_secs(3), peer.next()).await;
+        assert!(more.is_err(), "all of it was taken, and nothing is due");
+        events.send(vec![b' '; 901]).await;
+        if ends {
+            events.end().await;
+        }
+        assert!(peer.ends_within(SOON).await, "ends: {ends}");
+    }
+}

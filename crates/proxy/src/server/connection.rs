@@ -89,9 +89,8 @@ pub(super) async fn serve<H, F, B>(
         let answer = handle(peer.clone(), request);
         // Boxed, so that a connection without a request does not hold the room that one would need.
         Box::pin(async move {
-            let answer = answer.await;
-            exchange.offered();
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Sending::new(body, exchange)))
+            let answer = answer.await.map(|body| Sending::new(body, exchange));
+            Ok::<_, std::convert::Infallible>(answer)
         })
     });
     let mut watch = Watch::new(activity, allowance, multiplexed);

@@ -33,7 +33,25 @@ pub(crate) struct Activity {
     /// Whether the socket shall look if the peer is still there.
     looked_for: AtomicBool,
     /// The same for each h2 stream, whose peer can refuse bytes by flow control while the connection itself flows.
-    withheld: Mutex<Vec<Arc<AtomicU64>>>,
+    withheld: Mutex<Vec<Arc<Withheld>>>,
+}
+
+/// What one h2 stream has for its peer that is not yet written.
+#[derive(Default)]
+struct Withheld {
+    pieces: AtomicU32,
+    /// When the first of these came, or the last one before them went.
+    since: AtomicU64,
+}
+
+impl Withheld {
+    /// 0 = there is nothing.
+    fn since(&self) -> u64 {
+        match self.pieces.load(Ordering::Acquire) {
+            0 => 0,
+            _ => self.since.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Activity {
@@ -105,9 +123,9 @@ impl Activity {
         self.exchanges.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         let withheld = multiplexed.then(|| {
-            let since = Arc::new(AtomicU64::new(0));
-            self.withheld().push(Arc::clone(&since));
-            since
+            let own = Arc::new(Withheld::default());
+            self.withheld().push(Arc::clone(&own));
+            own
         });
         Exchange {
             activity: Arc::clone(self),
@@ -115,29 +133,29 @@ impl Activity {
         }
     }
 
-    fn withheld(&self) -> std::sync::MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+    fn withheld(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Withheld>>> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this connection has waited long enough, as things are now.
     fn due(&self, allowance: &Allowance, multiplexed: bool) -> Option<Instant> {
-        let at = |since: &AtomicU64, span: Duration| {
-            let since = since.load(Ordering::Relaxed);
+        let at = |since: u64, span: Duration| {
             (since != 0).then(|| self.accepted + Duration::from_millis(since) + span)
         };
-        let stalled = at(&self.stalled_since, allowance.stalled);
+        let noted = |since: &AtomicU64, span| at(since.load(Ordering::Relaxed), span);
+        let stalled = noted(&self.stalled_since, allowance.stalled);
         if self.exchanges.load(Ordering::Relaxed) > 0 {
             let withheld = self.withheld();
             let streams = withheld
                 .iter()
-                .filter_map(|since| at(since, allowance.stalled));
+                .filter_map(|stream| at(stream.since(), allowance.stalled));
             return streams.chain(stalled).min();
         }
-        let idle = at(&self.idle_since, allowance.idle);
+        let idle = noted(&self.idle_since, allowance.idle);
         let waiting = if multiplexed {
             idle.or(Some(self.accepted + allowance.idle)) // its bytes are frames of many kinds, pings among them, not just heads
         } else {
-            at(&self.head_since, allowance.request_head).or(idle)
+            noted(&self.head_since, allowance.request_head).or(idle)
         };
         [stalled, waiting].into_iter().flatten().min()
     }
@@ -146,8 +164,8 @@ impl Activity {
 /// One request being answered.
 pub(crate) struct Exchange {
     activity: Arc<Activity>,
-    /// On h2: since when there is something for the peer that it does not take.
-    withheld: Option<Arc<AtomicU64>>,
+    /// On h2 alone.
+    withheld: Option<Arc<Withheld>>,
 }
 
 impl Exchange {
@@ -156,17 +174,21 @@ impl Exchange {
         self.withheld.is_some()
     }
 
-    /// There is something for the peer; until it is taken, the body is not asked for more.
+    /// There is a piece for the peer. Pieces are offered one after the other.
     pub(crate) fn offered(&self) {
-        if let Some(since) = &self.withheld {
-            since.store(self.activity.now(), Ordering::Relaxed);
+        if let Some(withheld) = &self.withheld {
+            if withheld.pieces.load(Ordering::Relaxed) == 0 {
+                withheld.since.store(self.activity.now(), Ordering::Relaxed);
+            }
+            withheld.pieces.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// The peer has taken what there was.
+    /// A piece that was offered is written, or will never be.
     pub(crate) fn taken(&self) {
-        if let Some(since) = &self.withheld {
-            since.store(0, Ordering::Relaxed);
+        if let Some(withheld) = &self.withheld {
+            withheld.since.store(self.activity.now(), Ordering::Relaxed);
+            withheld.pieces.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -176,7 +198,7 @@ impl Drop for Exchange {
         if let Some(own) = &self.withheld {
             self.activity
                 .withheld()
-                .retain(|since| !Arc::ptr_eq(since, own));
+                .retain(|other| !Arc::ptr_eq(other, own));
         }
         let idle = &self.activity.idle_since;
         idle.store(self.activity.now(), Ordering::Relaxed);

@@ -15,7 +15,7 @@ use crate::server::deadline::Exchange;
 /// Bytes of a piece on h2, whose frames hold as much.
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// A body that notes whether the peer takes it. Its exchange ends when the body is dropped and every piece of it.
+/// A body in pieces that note whether the peer takes them. Its exchange ends when the body is dropped and every piece of it.
 pub(super) struct Sending<B> {
     body: B,
     /// What is left of the bytes that it gave last.
@@ -39,10 +39,7 @@ impl<B> Sending<B> {
             usize::MAX
         };
         let bytes = self.rest.split_to(self.rest.len().min(most));
-        Frame::data(Piece {
-            bytes,
-            _exchange: Arc::clone(&self.exchange),
-        })
+        Frame::data(Piece::new(bytes, &self.exchange))
     }
 }
 
@@ -54,7 +51,6 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sending<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
-        self.exchange.taken();
         if self.rest.is_empty() {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             match frame.transpose()?.map(Frame::into_data) {
@@ -63,7 +59,6 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sending<B> {
                 None => return Poll::Ready(None),
             }
         }
-        self.exchange.offered();
         Poll::Ready(Some(Ok(self.piece())))
     }
 
@@ -82,10 +77,26 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sending<B> {
     }
 }
 
-/// Some bytes of an answer. They are dropped when they are written.
+/// Some bytes of an answer, for the peer until they are dropped: hyper and h2 drop what is written.
 pub(super) struct Piece {
     bytes: Bytes,
-    _exchange: Arc<Exchange>,
+    exchange: Arc<Exchange>,
+}
+
+impl Piece {
+    fn new(bytes: Bytes, exchange: &Arc<Exchange>) -> Self {
+        exchange.offered();
+        Self {
+            bytes,
+            exchange: Arc::clone(exchange),
+        }
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.exchange.taken();
+    }
 }
 
 impl Buf for Piece {
