@@ -112,3 +112,84 @@ impl Buf for Piece {
         self.bytes.advance(count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+    use tokio::time::{Duration, timeout};
+
+    use super::*;
+    use crate::server::Allowance;
+    use crate::server::deadline::{Activity, Watch};
+
+    /// An answer of so many bytes, and what watches over its connection.
+    fn answer(length: usize, multiplexed: bool) -> (Sending<Full<Bytes>>, Watch) {
+        let activity = Activity::new();
+        let body = Full::new(Bytes::from(vec![b'x'; length]));
+        let sending = Sending::new(body, activity.exchange(multiplexed));
+        let allowance = Allowance {
+            request_head: Duration::from_secs(1000),
+            idle: Duration::from_secs(1000),
+            stalled: Duration::from_secs(10),
+            header_bytes: 0,
+            streams: 0,
+        };
+        (sending, Watch::new(activity, allowance, multiplexed))
+    }
+
+    async fn next(sending: &mut Sending<Full<Bytes>>) -> Piece {
+        let frame = sending.frame().await.unwrap().unwrap();
+        frame.into_data().ok().unwrap()
+    }
+
+    /// Whether the connection is over within so many seconds.
+    async fn is_over(watch: &mut Watch, seconds: u64) -> bool {
+        let over = std::future::poll_fn(|cx| watch.poll(cx));
+        timeout(Duration::from_secs(seconds), over).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn tm_11_pieces_are_short_where_streams_share_a_connection() {
+        for (multiplexed, expected) in [
+            (true, vec![(16_384, 23_616), (16_384, 7232), (7232, 0)]),
+            (false, vec![(40_000, 0)]),
+        ] {
+            let (mut sending, _watch) = answer(40_000, multiplexed);
+            let mut pieces = Vec::new();
+            while !sending.is_end_stream() {
+                let piece = next(&mut sending).await.remaining();
+                pieces.push((piece, sending.size_hint().exact().unwrap()));
+            }
+            assert_eq!(pieces, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tm_11_a_piece_has_its_deadline_until_it_is_written() {
+        let (mut sending, mut watch) = answer(40_000, true);
+        assert!(!is_over(&mut watch, 100).await, "there is nothing to take");
+        let (first, second) = (next(&mut sending).await, next(&mut sending).await);
+        assert!(!is_over(&mut watch, 9).await);
+        drop(first);
+        assert!(!is_over(&mut watch, 9).await, "the second has its own time");
+        drop(second);
+        assert!(!is_over(&mut watch, 100).await, "all of it is taken");
+        let last = next(&mut sending).await;
+        assert!(sending.frame().await.is_none());
+        drop(sending);
+        assert!(!is_over(&mut watch, 9).await);
+        assert!(is_over(&mut watch, 2).await, "nobody takes the last one");
+        drop(last);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tm_11_an_answer_is_under_way_until_its_last_piece_is_written() {
+        let (mut sending, mut watch) = answer(10, false);
+        let last = next(&mut sending).await;
+        drop(sending);
+        assert!(!is_over(&mut watch, 2000).await, "it is not idle");
+        drop(last);
+        assert!(!is_over(&mut watch, 999).await);
+        assert!(is_over(&mut watch, 2).await);
+    }
+}
