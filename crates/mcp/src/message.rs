@@ -44,7 +44,7 @@ pub struct Messages<'b> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'b> {
     pub kind: Kind,
-    /// Empty for a response, and for nothing else.
+    /// Empty for a response, and in what is [kept](Self::kept) of a method that policy does not know.
     pub method: Cow<'b, str>,
     /// The JSON text of the id as it stands in the body, at most [`MAX_ID`] bytes: a number, a string or `null`.
     pub id: Option<&'b str>,

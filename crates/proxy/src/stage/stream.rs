@@ -193,8 +193,9 @@ impl Tended {
             if let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
-                let mut further = self.further.as_mut();
-                if further.as_mut().is_some_and(|it| it.is_named_in(data)) {
+                if let Some(further) = &mut self.further
+                    && further.is_named_in(data)
+                {
                     let why = Unusable::Again.into();
                     let error = broken_off(&self.shared, &self.site.name, why);
                     return Poll::Ready(Some(Err(error)));
