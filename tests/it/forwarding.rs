@@ -177,6 +177,7 @@ async fn tm_2_tl_3_tl_5_tl_6_tl_8_hdr_8_ver_5_what_belongs_to_the_protocol_passe
         ("Mcp-Name", "echo"),
         ("Mcp-Param-Region", "eu"),
         ("Mcp-Param-User", "root"),
+        ("Mcp-Param-a.b", "c"),
         ("Cookie", "a=1; b=2"),
         ("Accept-Language", "de"),
         ("If-None-Match", "\"x\""),

@@ -156,17 +156,21 @@ async fn sec_57_who_sends_slowly_or_much_keeps_nobody_else_out() {
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"x": words}})
             .to_string()
     };
-    let mut slow = Vec::new();
-    for _ in 0..4 {
+    let slowly = async || {
         let mut connection = world.client().connect().await;
         let host = world.gateway.address();
         let head = format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1048576\r\n\r\n");
         connection.write(head.as_bytes()).await;
         connection.write(&vec![b' '; 1_000_000]).await;
-        slow.push(connection);
-    }
-    // what was written is read at some time, and then this address has no share left
-    let full = async { while anonymous(&world, list(900_000)).send().await.status != 503 {} };
+        connection
+    };
+    let mut slow = Vec::new();
+    // what was written is read at some time, and then this address has no share left; one that came while there was none was refused
+    let full = async {
+        while anonymous(&world, list(900_000)).send().await.status != 503 {
+            slow.push(slowly().await);
+        }
+    };
     let soon = tokio::time::timeout(std::time::Duration::from_secs(20), full);
     soon.await.expect("an address has a share of the memory");
     let known = anonymous(&world, list(900_000)).bearer(world.token());
