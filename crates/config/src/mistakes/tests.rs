@@ -72,6 +72,11 @@ fn mistakes_in_access_lead_to_the_fix() {
         "discovery says",
     );
     leads_to(
+        "access: { Allow-Anonymous: true }",
+        "access.Allow-Anonymous",
+        "discovery says",
+    );
+    leads_to(
         "access: { prompts: [ { match: a } ] }",
         "access.prompts",
         "rules are for tools",
@@ -201,6 +206,13 @@ fn mistakes_in_sessions_lead_to_the_fix() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_key_of_several_blocks_is_led_to_none_of_them() {
+    let said = told("file: a");
+    assert!(said.starts_with("file: is not a known key"), "{said}");
+    assert!(!said.contains("it is a key of"), "{said}");
 }
 
 /// An example that is copied is good, but for the variable that it asks for.

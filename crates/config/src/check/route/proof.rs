@@ -166,6 +166,9 @@ mod tests {
         );
         let acts_for = ", acts_for: { issuer: 'https://login.example.com/', subject: a }";
         assert!(warnings(&with_keys(both, acts_for)).is_empty());
+        let other = "1".repeat(64);
+        let one_of_two = format!("{acts_for} }}, {{ id: cd, hash: 'sha256:{other}'");
+        assert!(warnings(&with_keys(both, &one_of_two)).is_empty());
         assert_eq!(
             warnings(&with_keys("{ sender_constrained: required }", "")),
             ["authenticators.machines: is accepted by no route"]

@@ -8,9 +8,10 @@ authenticators:
   machines: { api_keys: { keys: [
     { id: ci, hash: 'sha256:1000000000000000000000000000000000000000000000000000000000000000' },
     { id: '${ROBOT}', hash: 'sha256:2000000000000000000000000000000000000000000000000000000000000000' } ] } }
+  central: { introspection: { endpoint: 'https://central.example.com/introspect', issuer: 'https://central.example.com', client_id: gateway, client_secret: qN7pXc2Vb9sLr4TzKj8mWd3HfGy6Ua1E } }
   scripts: { api_keys: { header: X-Script, keys: [
     { id: nightly, hash: 'sha256:3000000000000000000000000000000000000000000000000000000000000000' } ] } }
-routes: [ { path: /mcp, upstream: 'http://127.0.0.1:3000/mcp', auth: { type: both, accept: [corp, services, machines, scripts] } } ]
+routes: [ { path: /mcp, upstream: 'http://127.0.0.1:3000/mcp', auth: { type: both, accept: [corp, services, central, machines, scripts] } } ]
 ";
 
 #[track_caller]
@@ -54,6 +55,7 @@ fn sec_80_names_that_are_there_are_not_spoken_of() {
         "{ issuer: 'https://login.example.com/', subject: nobody }",
         "{ issuer: 'https://old.example.com/v1', jti: x }",
         "{ issuer: our-service, client: app }",
+        "{ issuer: 'https://central.example.com', jti: x }",
         "{ issuer: 'urn:portcullis:key:scripts', subject: nightly }",
         // Discovery says whether there is a slash.
         "{ issuer: 'https://login.example.com', subject: a }",
