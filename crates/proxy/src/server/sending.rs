@@ -183,6 +183,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn tm_11_a_piece_has_no_more_time_for_those_behind_it() {
+        let (mut sending, mut watch) = answer(40_000, true);
+        let _first = next(&mut sending).await;
+        assert!(!is_over(&mut watch, 9).await);
+        let _second = next(&mut sending).await;
+        assert!(is_over(&mut watch, 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn tm_11_an_answer_is_under_way_until_its_last_piece_is_written() {
         let (mut sending, mut watch) = answer(10, false);
         let last = next(&mut sending).await;
