@@ -70,16 +70,10 @@ async fn walk(
     let outbound = inject::outbound(&site, plan, granted, arrival, record.marks())?; // 400, 403, 413: strips the caller's proof, adds ours
     record.accountable().await?; // 503: no record, no action; last, so that nothing can refuse what is promised a record (SEC-78)
     let answer = forward::send(&site, outbound, &mut session.way, record.upstream()).await?; // 408, 413, 502, 504: streams both ways
-    let answer = session::hand_out(&site, record.asked().caller, &session, answer).await?; // 502: an id that cannot be one, messages that would go elsewhere
+    let asked = record.asked();
+    let answer = session::hand_out(&site, asked.caller, &session, answer).await?; // 502: an id that cannot be one, messages that would go elsewhere
     let answer = filter::answer(plan, &site, filter, answer).await?; // 502: a list that cannot be filtered is not shown
-    Ok(stream::tend(
-        plan,
-        &site,
-        &record.asked(),
-        &call,
-        ticket,
-        answer,
-    )?) // keepalive, and an end when the caller may listen no longer
+    Ok(stream::tend(plan, &site, &asked, &call, ticket, answer)?) // keepalive, and an end when the caller may listen no longer
 }
 
 /// The answer to a request that ended early, too.
